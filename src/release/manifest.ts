@@ -1,0 +1,55 @@
+import type { Digest } from '../oci/digest.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { AccountCommands, DataPolicy, RolloutPolicy } from '../site/model.ts';
+
+/**
+ * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs
+ * have the same id, and an id names exactly one set of bytes.
+ */
+export interface ReleaseManifest {
+  readonly format: 1;
+  /** `VERSION-` and the first 12 hex digits of the sha256 of this manifest without `id`, in canonical JSON. */
+  readonly id: string;
+  /** The site's name, and the Compose project's. */
+  readonly name: string;
+  readonly version: string;
+  readonly domain: string;
+  readonly recipe: { readonly name: string; readonly version: string };
+  readonly images: readonly ReleaseImage[];
+  readonly compose: ReleaseFile;
+  readonly files: readonly RenderedReleaseFile[];
+  readonly rollout: RolloutPolicy;
+  readonly data: DataPolicy;
+  readonly accounts?: AccountCommands;
+  /** Names of the secrets that a host must hold before this release can run; never their values. */
+  readonly secrets: readonly string[];
+}
+
+/** A file of the release directory; `path` is relative to it, with forward slashes. */
+export interface ReleaseFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly digest: Digest;
+}
+
+export interface RenderedReleaseFile extends ReleaseFile {
+  readonly name: string;
+  /** Octal permission bits: `0640`. */
+  readonly mode: string;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** One component for one platform: one archive. */
+export interface ReleaseImage {
+  readonly component: string;
+  readonly platform: Platform;
+  /**
+   * `prose-ship/prosody:13.0.1-0123456789ab`: the tag is the component's version and a digest over the config digests of
+   * all its platforms, so it never moves, and a service whose image did not change is not recreated by an update.
+   */
+  readonly reference: string;
+  readonly configDigest: Digest;
+  readonly diffIds: readonly Digest[];
+  readonly archive: ReleaseFile;
+}

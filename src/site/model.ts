@@ -1,0 +1,130 @@
+import type { Platform } from '../oci/platform.ts';
+import type { Secret } from '../secret.ts';
+
+/**
+ * What the rest of the program sees of a site file and its recipe: loaded, validated, defaults filled in, paths absolute.
+ * `load.ts` makes it; nothing below reads YAML.
+ */
+export interface Deployment {
+  readonly site: Site;
+  readonly recipe: Recipe;
+  /** Every variable of the recipe with the site's value or the default; secrets are `Secret`. */
+  readonly variables: Readonly<Record<string, VariableValue>>;
+}
+
+export type VariableValue = string | number | boolean | readonly string[] | Secret;
+
+export interface Site {
+  /** Absolute path of the site file. */
+  readonly file: string;
+  /** Lower-case name; also the Compose project's. */
+  readonly name: string;
+  /** Semantic version of the next release. */
+  readonly version: string;
+  readonly domain: string;
+  readonly platforms: readonly Platform[];
+  readonly hosts: readonly Host[];
+}
+
+/** A device reached over SSH; `address` is anything `ssh` takes, ssh_config aliases included. */
+export interface Host {
+  readonly name: string;
+  readonly address: string;
+  readonly user?: string;
+  readonly port?: number;
+}
+
+export interface Recipe {
+  /** Absolute path of recipe.yaml; its folder holds the templates. */
+  readonly file: string;
+  readonly directory: string;
+  readonly name: string;
+  readonly version: string;
+  readonly components: readonly Component[];
+  /** Absolute path of the Compose template. */
+  readonly composeTemplate: string;
+  readonly files: readonly FileTemplate[];
+  readonly rollout: RolloutPolicy;
+  /** Named volumes of the Compose file that hold what must survive. */
+  readonly data: DataPolicy;
+  readonly accounts?: AccountCommands;
+}
+
+/** One container image. */
+export interface Component {
+  readonly name: string;
+  /** Repository of the image without a tag: `prose-ship/prosody`. Releases add an immutable tag. */
+  readonly repository: string;
+  /** Version of the software inside. */
+  readonly version: string;
+  readonly source: Source;
+  /** Absolute path; overlay Dockerfiles stand in dockerfiles/ of this repository or beside the recipe. */
+  readonly dockerfile: string;
+  readonly target?: string;
+  readonly args: Readonly<Record<string, string>>;
+  /** Build secrets by BuildKit's id. */
+  readonly secrets: Readonly<Record<string, Secret>>;
+  /** The FROM references that the bases provider must supply: `debian:trixie-slim`. */
+  readonly bases: readonly string[];
+}
+
+/** Where the build context comes from. */
+export type Source =
+  | { readonly kind: 'local'; readonly directory: string }
+  | { readonly kind: 'git'; readonly url: string; readonly commit: string; readonly subdirectory?: string }
+  | { readonly kind: 'url'; readonly url: string; readonly sha256: string };
+
+/** A template of the recipe that is rendered into a release and mounted read-only into containers. */
+export interface FileTemplate {
+  /** Unique file name; the Compose template refers to it by `{{ 'prosody.cfg.lua' | file }}`. */
+  readonly name: string;
+  /** Absolute path of the template. */
+  readonly template: string;
+  /** Permission bits, 0o640. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+export interface RolloutPolicy {
+  /** Compose services in the order in which they start; they stop in the reverse order. */
+  readonly services: readonly ServicePolicy[];
+  /** The gate fails when the probes have not all passed after this time. */
+  readonly timeoutSeconds: number;
+  /** After the probes passed, nothing may restart for this long. */
+  readonly soakSeconds: number;
+}
+
+export interface ServicePolicy {
+  readonly name: string;
+  readonly component: string;
+  readonly probes: readonly Probe[];
+}
+
+/** Asked from the device itself; `host` is an address of the device, nearly always 127.0.0.1. */
+export type Probe =
+  | { readonly type: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly type: 'http'; readonly url: string; readonly status: number }
+  /** Stream header, STARTTLS, TLS, and SASL mechanisms offered inside it (RFC 6120 sections 4 to 6). */
+  | { readonly type: 'xmpp'; readonly host: string; readonly port: number; readonly domain: string }
+  /** Runs in the service's container; exit status 0 passes. */
+  | { readonly type: 'command'; readonly command: readonly string[] };
+
+export interface DataPolicy {
+  /** Raised by the recipe when the data's format changes: only then is data copied before an update and put back by a rollback. */
+  readonly version: number;
+  readonly volumes: readonly string[];
+}
+
+/** Commands in a service's container; `{jid}` and `{password}` are filled in, the password on standard input only. */
+export interface AccountCommands {
+  readonly service: string;
+  readonly add: AccountCommand;
+  readonly passwd: AccountCommand;
+  readonly list: AccountCommand;
+}
+
+export interface AccountCommand {
+  readonly command: readonly string[];
+  readonly input: string;
+}
