@@ -30,7 +30,7 @@ const attestation = 'vnd.docker.reference.type';
  * @throws ShipError E_LAYOUT when a document is missing, not JSON, or does not have the digest that it is filed under
  */
 export async function readLayout(directory: string): Promise<LayoutImage[]> {
-  const index = parse<ImageIndex>(directory, 'index.json', await readDocument(directory, 'index.json'));
+  const index = parse(directory, 'index.json', await readDocument(directory, 'index.json')) as ImageIndex;
   return readImages(directory, index);
 }
 
@@ -39,7 +39,7 @@ async function readImages(directory: string, index: ImageIndex): Promise<LayoutI
   for (const descriptor of index.manifests) {
     if (descriptor.annotations?.[attestation]) continue;
     if (indexTypes.includes(descriptor.mediaType)) {
-      images.push(...(await readImages(directory, await readBlobDocument<ImageIndex>(directory, descriptor.digest))));
+      images.push(...(await readImages(directory, (await readBlobDocument(directory, descriptor.digest)) as ImageIndex)));
     } else {
       images.push(await readImage(directory, descriptor));
     }
@@ -48,9 +48,9 @@ async function readImages(directory: string, index: ImageIndex): Promise<LayoutI
 }
 
 async function readImage(directory: string, descriptor: Descriptor): Promise<LayoutImage> {
-  const manifest = await readBlobDocument<Manifest>(directory, descriptor.digest);
+  const manifest = (await readBlobDocument(directory, descriptor.digest)) as Manifest;
   const configBytes = await readVerifiedBlob(directory, manifest.config.digest);
-  const config = parse<ImageConfig>(directory, manifest.config.digest, configBytes);
+  const config = parse(directory, manifest.config.digest, configBytes) as ImageConfig;
   return {
     directory,
     platform: normalizePlatform(config),
@@ -120,8 +120,8 @@ export async function writeLayout(directory: string, manifests: readonly Descrip
 /** The content of `oci-layout`. */
 export const layoutMarker = '{"imageLayoutVersion":"1.0.0"}';
 
-async function readBlobDocument<T>(directory: string, digest: Digest): Promise<T> {
-  return parse<T>(directory, digest, await readVerifiedBlob(directory, digest));
+async function readBlobDocument(directory: string, digest: Digest): Promise<unknown> {
+  return parse(directory, digest, await readVerifiedBlob(directory, digest));
 }
 
 async function readVerifiedBlob(directory: string, digest: Digest): Promise<Buffer> {
@@ -140,9 +140,9 @@ async function readDocument(directory: string, name: string): Promise<Buffer> {
   }
 }
 
-function parse<T>(directory: string, name: string, content: Buffer): T {
+function parse(directory: string, name: string, content: Buffer): unknown {
   try {
-    return JSON.parse(content.toString('utf8')) as T;
+    return JSON.parse(content.toString('utf8'));
   } catch (error) {
     throw layoutError(directory, `'${name}' is not JSON`, error);
   }
