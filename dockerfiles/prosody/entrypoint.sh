@@ -1,0 +1,43 @@
+#!/bin/sh
+# Makes a self-signed certificate for each domain in PROSE_SHIP_DOMAINS (space-separated) that has none, then runs the
+# command. A certificate that is there, whoever made it, is never touched.
+set -eu
+umask 077
+
+certificates=/var/lib/prosody/certs
+
+fail() {
+    echo "entrypoint: $1" >&2
+    exit 1
+}
+
+# The key is moved into place first: a crash in between leaves no certificate, so the next start makes both anew.
+make_certificate() {
+    domain=$1
+    subject=/
+    # A common name holds at most 64 characters (RFC 5280, ub-common-name); clients look at the subjectAltName.
+    [ "${#domain}" -gt 64 ] || subject="/CN=$domain"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -sha256 -days 3650 \
+        -subj "$subject" -addext "subjectAltName=DNS:$domain" \
+        -keyout "$certificates/.$domain.key.new" -out "$certificates/.$domain.crt.new" 2>/dev/null ||
+        fail "cannot make a certificate for '$domain' in $certificates"
+    chmod 0600 "$certificates/.$domain.key.new"
+    chmod 0644 "$certificates/.$domain.crt.new"
+    mv -f "$certificates/.$domain.key.new" "$certificates/$domain.key"
+    mv -f "$certificates/.$domain.crt.new" "$certificates/$domain.crt"
+    echo "entrypoint: made a self-signed certificate for $domain"
+}
+
+mkdir -p "$certificates"
+for domain in ${PROSE_SHIP_DOMAINS:-}; do
+    case $domain in
+        .* | -* | *[!A-Za-z0-9.-]*) fail "PROSE_SHIP_DOMAINS: '$domain' is not a domain name" ;;
+    esac
+    if [ ! -e "$certificates/$domain.crt" ]; then
+        make_certificate "$domain"
+    elif [ ! -e "$certificates/$domain.key" ]; then
+        fail "$certificates/$domain.crt has no key beside it; put $domain.key there, or delete the certificate"
+    fi
+done
+
+exec "$@"
