@@ -1,0 +1,65 @@
+# shellcheck shell=sh
+# Data: cold copies of the named volumes, taken only where a release changes the format of its data (the plan's data
+# version), and put back when that release is left again.
+
+SNAPSHOTS_DIR=$STATE_DIR/snapshots
+
+data_version() {
+  plan_value "$1" data 1
+}
+
+data_differs() {
+  [ "$1" != - ] && [ "$2" != - ] && [ "$(data_version "$1")" != "$(data_version "$2")" ]
+}
+
+# volumes_of ID...: name and mount point of every volume in the plans that exists.
+volumes_of() {
+  for volumes_id in "$@"; do
+    plan_lines "$volumes_id" data | tr '\t' '\n' | sed -e 1d -e "s/^/$(project_of "$volumes_id")_/"
+  done | sort -u | while IFS= read -r volume; do
+    mountpoint=$(docker volume inspect -f '{{.Mountpoint}}' "$volume" 2>/dev/null) && printf '%s\t%s\n' "$volume" "$mountpoint"
+  done
+}
+
+check_space_for_snapshot() {
+  need=0
+  volumes_of "$1" "$2" >"$scratch/volumes"
+  while IFS=$TAB read -r _ mountpoint; do
+    used=$(du -s -B1 "$mountpoint" | cut -f 1)
+    need=$((need + used))
+  done <"$scratch/volumes"
+  free=$(free_bytes "$STATE_DIR")
+  [ "$need" -le "$free" ] ||
+    log_error E_DISK_FULL "the copy of the data needs $need bytes in $STATE_DIR, $free are free; nothing was touched"
+}
+
+# take_snapshot ID FROM: into snapshots/ID, whole or not at all. Nothing may be writing.
+take_snapshot() {
+  unfinished=$SNAPSHOTS_DIR/.$1.new
+  rm -rf "$unfinished" "${SNAPSHOTS_DIR:?}/$1"
+  mkdir -p "$unfinished"
+  volumes_of "$1" "$2" >"$scratch/volumes"
+  while IFS=$TAB read -r volume mountpoint; do
+    log_info "copying the data of $volume"
+    cp -a --reflink=auto "$mountpoint" "$unfinished/$volume" || { log_error E_SNAPSHOT "the data of $volume cannot be copied"; return 1; }
+  done <"$scratch/volumes"
+  sync && mv -T "$unfinished" "$SNAPSHOTS_DIR/$1" && sync "$SNAPSHOTS_DIR"
+}
+
+# restore_snapshot ID: the volumes as they were before release ID. Can be repeated after an interruption.
+restore_snapshot() {
+  for copy in "$SNAPSHOTS_DIR/$1"/*; do
+    [ -d "$copy" ] || continue
+    volume=${copy##*/}
+    mountpoint=$(docker volume inspect -f '{{.Mountpoint}}' "$volume" 2>/dev/null) || {
+      log_error E_SNAPSHOT "volume $volume is gone; its copy stays in $copy"
+      return 1
+    }
+    log_info "putting back the data of $volume"
+    if ! { find "$mountpoint" -mindepth 1 -delete && cp -a --reflink=auto "$copy/." "$mountpoint/"; }; then
+      log_error E_SNAPSHOT "the data of $volume cannot be put back; its copy stays in $copy"
+      return 1
+    fi
+  done
+  sync
+}

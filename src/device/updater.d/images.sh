@@ -1,0 +1,109 @@
+# shellcheck shell=sh
+# Images: loading archives and proving what came out. `docker load` exits 0 in cases where the image is not usable
+# (containerd store: unpacking failed, parent blobs missing), so only what the engine shows afterwards counts.
+
+# shellcheck disable=SC2016 # these are the template's own variables
+layers_format='{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}'
+
+# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers.
+image_ready() {
+  [ "$(docker image inspect -f "$layers_format" "$1" 2>/dev/null)" = "$2" ]
+}
+
+# A container can be made of it: the containerd store shows images whose layers were never unpacked.
+image_usable() {
+  created=$(docker create --pull never "$1" /prose-ship-probe 2>"$scratch/create") || return 1
+  docker rm "$created" >/dev/null
+}
+
+# all_images_ready ID: prints the references that are missing.
+missing_images() {
+  plan_lines "$1" image >"$scratch/images"
+  while IFS=$TAB read -r component reference _ diff_ids; do
+    image_ready "$reference" "$diff_ids" || printf '%s (%s) ' "$reference" "$component"
+  done <"$scratch/images"
+}
+
+archive_of() {
+  for archive in "$(release_dir "$1")/images/$2".tar "$(release_dir "$1")/images/$2".tar.*; do
+    [ ! -f "$archive" ] || { printf '%s' "$archive"; return; }
+  done
+}
+
+# load_images ID: idempotent. After a power cut during an earlier load the engine may list images whose files are
+# empty (it syncs its records, not its layers), so images that were not yet synced are loaded afresh.
+load_images() {
+  [ "$j_resumes" = 0 ] || discard_images "$1"
+  check_space_for_images "$1" || return 1
+  : >"$scratch/loaded"
+  plan_lines "$1" image >"$scratch/load"
+  while IFS=$TAB read -r component reference _ diff_ids; do
+    load_image "$1" "$component" "$reference" "$diff_ids" || { unload_images; return 1; }
+  done <"$scratch/load"
+}
+
+load_image() {
+  archive=$(archive_of "$1" "$2")
+  if image_ready "$3" "$4"; then
+    log_info "$2: $3 is there already"
+    return
+  fi
+  [ -n "$archive" ] || { log_error E_IMAGE_MISSING "$3 is not on this device and no archive of '$2' was sent"; return 1; }
+  log_info "$2: loading ${archive##*/} ($(stat -c %s "$archive") bytes)"
+  printf '%s\n' "$3" >>"$scratch/loaded"
+  docker load -i "$archive" >"$scratch/load-output" 2>&1
+  if grep -qi 'no space left on device' "$scratch/load-output"; then
+    log_error E_DISK_FULL "the disk became full while $3 was loaded; the running release was not touched"
+  elif ! image_ready "$3" "$4"; then
+    log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
+  elif ! image_usable "$3"; then
+    log_error E_LOAD_FAILED "no container can be made of $3: $(tail_of "$scratch/create")"
+  fi
+}
+
+# What this run loaded and cannot use; images of other releases are never among them.
+unload_images() {
+  while IFS= read -r reference; do docker image rm "$reference" >/dev/null 2>&1; done <"$scratch/loaded"
+}
+
+discard_images() {
+  current=$(link_id current)
+  plan_lines "$1" image >"$scratch/discard"
+  while IFS=$TAB read -r component reference _; do
+    [ -n "$(archive_of "$1" "$component")" ] || continue
+    [ "$current" != - ] && plan_lines "$current" image | cut -f 2 | grep -qxF -e "$reference" && continue
+    docker image rm "$reference" >/dev/null 2>&1
+  done <"$scratch/discard"
+}
+
+# An archive is unpacked next to itself first, then into layers: twice its content. The sender states the content's
+# size in images/COMPONENT.size (bytes); without it, compressed archives are taken to hold three times their size.
+check_space_for_images() {
+  need=0
+  plan_lines "$1" image >"$scratch/space"
+  while IFS=$TAB read -r component reference _ diff_ids; do
+    archive=$(archive_of "$1" "$component")
+    if [ -z "$archive" ] || image_ready "$reference" "$diff_ids"; then continue; fi
+    size=$(cat "${archive%%.tar*}.size" 2>/dev/null)
+    case $size in
+      '' | *[!0-9]*) size=$(stat -c %s "$archive") && case $archive in *.tar) ;; *) size=$((size * 3)) ;; esac ;;
+    esac
+    need=$((need + 2 * size))
+  done <"$scratch/space"
+  free=$(free_bytes "$(engine_root)")
+  [ "$need" -le "$free" ] ||
+    log_error E_DISK_FULL "loading needs about $need bytes in $(engine_root), $free are free; the running release was not touched"
+}
+
+engine_root() {
+  docker info -f '{{.DockerRootDir}}' 2>/dev/null
+}
+
+free_bytes() {
+  df -B1 --output=avail "$1" 2>/dev/null | tail -n 1 | tr -d ' '
+}
+
+# Images reach the disk before their state is journalled; only then the archives may go.
+sync_release() {
+  sync && rm -rf "$(release_dir "$1")/images" "$(release_dir "$1")/UPLOAD.sha256" && sync "$(release_dir "$1")"
+}

@@ -1,0 +1,129 @@
+# shellcheck shell=sh
+# Release directories: taking them from the drop zone, checking them, installing their files, removing old ones.
+
+INCOMING_DIR=$STATE_DIR/incoming
+FILES_DIR=$STATE_DIR/files
+
+# Moves incoming/ID to releases/ID. A copy that is there already (an earlier push, a damaged card) is replaced whole;
+# it waits under .old-ID, so that a power cut between the two renames loses neither.
+receive_release() {
+  incoming=$INCOMING_DIR/$1
+  target=$(release_dir "$1")
+  old=$STATE_DIR/releases/.old-$1
+  [ ! -d "$old" ] || [ -d "$target" ] || mv -T "$old" "$target"
+  rm -rf "$old"
+  if [ ! -d "$incoming" ] || [ -L "$incoming" ]; then
+    [ -d "$target" ] || { log_error E_NOT_UPLOADED "release $1 is neither in $INCOMING_DIR nor in $STATE_DIR/releases"; return 1; }
+    return 0
+  fi
+  odd=$(find "$incoming" ! -type f ! -type d | head -n 1)
+  [ -z "$odd" ] || { log_error E_CHECKSUM "the upload holds something that is neither file nor folder: $odd"; return 1; }
+  [ ! -d "$target" ] || mv -T "$target" "$old"
+  mv -T "$incoming" "$target" || return 1
+  # From here on the login user, who owns the drop zone, cannot change it.
+  chown -R 0:0 "$target" && chmod -R u+rwX,go-rwx "$target" || return 1
+  rm -rf "$old"
+  sync "$STATE_DIR/releases"
+}
+
+# A failed check must cost the sender only the damaged files: they go, the rest returns to the drop zone.
+return_upload() {
+  target=$(release_dir "$1")
+  if [ "$(link_id current)" = "$1" ] || [ "$(link_id previous)" = "$1" ] || [ ! -d "$INCOMING_DIR" ]; then return 0; fi
+  while IFS= read -r damaged; do rm -f "$target/$damaged"; done <"$2"
+  chown -R "$(stat -c %u:%g "$INCOMING_DIR")" "$target" && mv -T "$target" "$INCOMING_DIR/$1"
+}
+
+# Every file against SHA256SUMS (archives of all platforms stand there too, but are not all sent) and every archive
+# that was sent against UPLOAD.sha256 (a partial archive differs from the release's own).
+verify_release() {
+  (cd "$(release_dir "$1")" && check_sums) || {
+    log_error E_CHECKSUM "release $1 is damaged: $(tr '\n' ' ' <"$scratch/damaged")"
+    return_upload "$1" "$scratch/damaged"
+    return 1
+  }
+  check_platform "$1" && check_plan "$1"
+}
+
+check_sums() {
+  : >"$scratch/damaged"
+  for needed in SHA256SUMS release.json compose.yaml platform; do
+    [ -f "$needed" ] || { echo "$needed" >"$scratch/damaged"; return 1; }
+  done
+  awk '{ path = substr($0, 67) } path !~ /^images\//' SHA256SUMS >"$scratch/sums"
+  cat UPLOAD.sha256 >>"$scratch/sums" 2>/dev/null
+  sha256sum --check --strict --quiet "$scratch/sums" >"$scratch/check" 2>/dev/null ||
+    sed -n 's/: FAILED.*//p' "$scratch/check" >"$scratch/damaged"
+  # A file without a checksum is as bad as one with a wrong one.
+  find . -type f ! -path ./SHA256SUMS ! -path ./UPLOAD.sha256 ! -path ./platform ! -name '*.size' | sed 's#^\./##' |
+    awk -v sums="$scratch/sums" 'BEGIN { while ((getline line < sums) > 0) known[substr(line, 67)] = 1 } !($0 in known)' \
+      >>"$scratch/damaged"
+  [ ! -s "$scratch/damaged" ] && [ -s "$scratch/sums" ]
+}
+
+# The files that containers mount, at a path that holds their digest: two releases share what did not change.
+install_files() {
+  plan_lines "$1" file >"$scratch/files"
+  while IFS=$TAB read -r hash name mode uid gid; do
+    source=$(release_dir "$1")/files/$hash/$name
+    target=$FILES_DIR/$hash/$name
+    mkdir -p "$FILES_DIR/$hash" && chmod 755 "$FILES_DIR/$hash"
+    # A power cut may have left an empty file behind a good name; so contents are compared each time.
+    if ! cmp -s "$source" "$target" && ! { cp "$source" "$target.new" && sync "$target.new" && mv -f "$target.new" "$target"; }; then
+      log_error E_FILES "$target cannot be written"
+      return 1
+    fi
+    if ! { chown "$uid:$gid" "$target" && chmod "$mode" "$target"; }; then
+      log_error E_FILES "$target: owner or mode cannot be set"
+      return 1
+    fi
+  done <"$scratch/files"
+}
+
+check_secrets() {
+  plan_lines "$1" secret >"$scratch/secrets"
+  missing=
+  while IFS= read -r name; do
+    [ -f "$STATE_DIR/secrets/$name" ] || missing="$missing $name"
+  done <"$scratch/secrets"
+  [ -z "$missing" ] || log_error E_MISSING_SECRET "$STATE_DIR/secrets lacks what release $1 needs:$missing"
+}
+
+# prune: keeps current, previous and what the journal is still working on.
+verb_prune() {
+  recover_unfinished || return
+  current=$(link_id current) previous=$(link_id previous)
+  : >"$scratch/kept-images"
+  : >"$scratch/kept-files"
+  for id in $current $previous; do
+    if [ "$id" = - ] || [ ! -d "$(release_dir "$id")" ]; then continue; fi
+    plan_lines "$id" image | cut -f 2 >>"$scratch/kept-images"
+    plan_lines "$id" file | cut -f 1 >>"$scratch/kept-files"
+  done
+  for directory in "$STATE_DIR"/releases/* "$STATE_DIR"/releases/.old-*; do
+    id=${directory##*/}
+    if [ ! -d "$directory" ] || [ "$id" = "$current" ] || [ "$id" = "$previous" ]; then continue; fi
+    is_release_id "$id" && remove_images "$id"
+    rm -rf "$directory" "$STATE_DIR/snapshots/$id"
+    log_info "removed release $id"
+  done
+  for directory in "$FILES_DIR"/* "$STATE_DIR"/snapshots/* "$STATE_DIR"/snapshots/.*.new; do
+    [ -d "$directory" ] || continue
+    case $directory in
+      "$FILES_DIR"/*) grep -qxF -e "${directory##*/}" "$scratch/kept-files" && continue ;;
+      *) if [ "${directory##*/}" = "$current" ] || [ "${directory##*/}" = "$previous" ]; then continue; fi ;;
+    esac
+    rm -rf "$directory"
+  done
+  # Logs are small; the newest twenty tell enough.
+  find "$LOG_DIR" -type f -name '*.log' -printf '%T@ %p\n' | sort -rn | sed -e '1,20d' -e 's/^[^ ]* //' |
+    while IFS= read -r log; do rm -f "$log"; done
+}
+
+# The images of a release, except those that a kept one uses too.
+remove_images() {
+  [ -f "$(plan_file "$1")" ] || return 0
+  plan_lines "$1" image | cut -f 2 | while IFS= read -r reference; do
+    grep -qxF -e "$reference" "$scratch/kept-images" || docker image rm "$reference" >/dev/null 2>&1 || :
+  done
+}

@@ -1,0 +1,281 @@
+# shellcheck shell=sh
+# The state machine. uploaded → verified → loaded → synced | → stopped → snapshotted → started → gated → committed;
+# left of the bar nothing that runs is touched, right of it any failure goes back to the old release.
+
+verb_receive() {
+  recover_unfinished && begin "$1" prepare && advance_to verified
+}
+
+verb_prepare() {
+  recover_unfinished && begin "$1" prepare && advance_to synced
+}
+
+verb_rollout() {
+  recover_unfinished || return
+  if [ "$(link_id current)" = "$1" ] && [ ! -d "$INCOMING_DIR/$1" ]; then
+    log_info "release $1 is the current one already; making sure that it is up"
+    bring_up_current
+    return
+  fi
+  begin "$1" rollout && advance_to synced && replace_running
+}
+
+# Backwards is the same road: the target is verified and loaded like any release before anything stops.
+verb_rollback() {
+  recover_unfinished || return
+  target=${1:-$(link_id previous)}
+  current=$(link_id current)
+  if [ "$target" = - ]; then log_error E_ROLLBACK_IMPOSSIBLE "there is no previous release"; return 3; fi
+  if [ "$target" = "$current" ]; then log_error E_ROLLBACK_IMPOSSIBLE "release $target is the current one"; return 3; fi
+  if [ ! -d "$(release_dir "$target")" ]; then log_error E_ROLLBACK_IMPOSSIBLE "release $target is not kept here"; return 3; fi
+  engine_answers || return 3
+  missing=$(missing_images "$target")
+  if [ -n "$missing" ]; then log_error E_ROLLBACK_IMPOSSIBLE "images of release $target are gone: $missing"; return 3; fi
+  choose_data "$target" "$current" || return 3
+  begin "$target" rollout || return
+  j_restore=$restore
+  advance_to synced && replace_running
+}
+
+# Data of a newer format is of no use to an older release: the copy from before the newer one goes back in place.
+choose_data() {
+  restore=-
+  data_differs "$1" "$2" || return 0
+  [ "$(data_version "$1")" -lt "$(data_version "$2")" ] || return 0
+  [ -d "$SNAPSHOTS_DIR/$2" ] || {
+    log_error E_ROLLBACK_IMPOSSIBLE "the data has version $(data_version "$2"), release $1 needs $(data_version "$1"), and no copy from before is left"
+    return 1
+  }
+  restore=$2
+  log_warning "the data goes back to the copy from before release $2; today's is kept in $SNAPSHOTS_DIR/$1"
+}
+
+# begin ID GOAL: where a release starts from. What was prepared before and not damaged since passes quickly.
+begin() {
+  if ! { engine_answers && receive_release "$1"; }; then return 3; fi
+  journal_begin "$1" "$2" uploaded
+}
+
+# advance_to STATE: the harmless part. A failure here is a refusal: exit status 3.
+advance_to() {
+  while [ "$j_state" != "$1" ]; do
+    if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted; nothing was touched"; journal_settle; return 3; fi
+    next=$(state_after "$j_state")
+    journal_intend "$next"
+    if ! prepare_step "$next"; then journal_settle; return 3; fi
+    journal_reach "$next" "$([ "$next" = "$1" ] || state_after "$next")"
+  done
+}
+
+state_after() {
+  case $1 in
+    uploaded) echo verified ;;
+    verified) echo loaded ;;
+    loaded) echo synced ;;
+    synced) echo stopped ;;
+    stopped) echo snapshotted ;;
+    snapshotted) echo started ;;
+    started) echo gated ;;
+    gated) echo committed ;;
+  esac
+}
+
+prepare_step() {
+  case $1 in
+    verified) verify_release "$j_id" ;;
+    loaded) load_images "$j_id" ;;
+    synced) install_files "$j_id" && sync_release "$j_id" ;;
+  esac
+}
+
+# Everything that can be known before the stop is asked before the stop.
+prove_rollout() {
+  missing=$(missing_images "$j_id")
+  if [ -n "$missing" ]; then log_error E_IMAGE_MISSING "images of release $j_id are missing: $missing"; return 1; fi
+  check_secrets "$j_id" && check_compose "$j_id" || return 1
+  if [ "$j_from" != - ]; then
+    missing=$(missing_images "$j_from")
+    if [ -n "$missing" ]; then log_error E_ROLLBACK_IMPOSSIBLE "images of the current release $j_from are gone: $missing"; return 1; fi
+    install_files "$j_from" && check_compose "$j_from" || return 1
+    if data_differs "$j_id" "$j_from"; then check_space_for_snapshot "$j_id" "$j_from" || return 1; fi
+  fi
+  j_changed=$(changed_services "$j_id") || { log_error E_COMPOSE "Compose gives no hashes for release $j_id"; return 1; }
+  # A consistent copy needs every writer stopped.
+  if data_differs "$j_id" "$j_from"; then j_changed=$(plan_services "$j_id"); fi
+  j_changed=$(printf '%s' "$j_changed" | tr '\n' ' ')
+  if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted; nothing was touched"; return 1; fi
+}
+
+# From `synced` to `committed`.
+replace_running() {
+  if ! prove_rollout; then journal_settle; return 3; fi
+  log_info "services to replace: ${j_changed:-none}"
+  journal_intend stopped
+  go_on
+}
+
+# The part that must end in the new or in the old release.
+go_on() {
+  while [ "$j_state" != committed ]; do
+    next=$(state_after "$j_state")
+    journal_intend "$next"
+    replace_step "$next" || { revert; return; }
+    # After the gate an interruption comes too late: the new release is proven, the rest takes milliseconds.
+    if [ -n "$interrupted" ] && [ "$next" != gated ] && [ "$next" != committed ]; then
+      log_error E_INTERRUPTED "interrupted by $interrupted"
+      revert
+      return
+    fi
+    journal_reach "$next" "$(state_after "$next")"
+  done
+  journal_settle
+  log_info "release $j_id is the current one"
+}
+
+replace_step() {
+  # shellcheck disable=SC2086
+  case $1 in
+    stopped) stop_services "$j_id" $j_changed ;;
+    snapshotted) snapshot_step ;;
+    started) start_step ;;
+    gated) gate "$j_id" ;;
+    committed) commit ;;
+  esac
+}
+
+snapshot_step() {
+  data_differs "$j_id" "$j_from" || return 0
+  take_snapshot "$j_id" "$j_from" && j_snapshot=yes
+}
+
+start_step() {
+  if [ "$j_restore" != - ]; then restore_snapshot "$j_restore" || return 1; fi
+  # shellcheck disable=SC2086
+  start_services "$j_id" $j_changed
+}
+
+# The only place where current and previous change. The journal knows both ids, so doing it twice does no harm.
+commit() {
+  [ "$j_from" = - ] || [ "$j_from" = "$j_id" ] || set_link previous "$j_from" || return 1
+  set_link current "$j_id"
+}
+
+# Back to the release that ran before. Exit status 4, or 1 where even that one does not come up.
+revert() {
+  interrupted=
+  [ -z "$error_code" ] || j_code=$error_code
+  journal_intend rolled-back
+  if [ "$j_from" = - ]; then
+    remove_first_install
+    reverted=$?
+  else
+    log_warning "going back to release $j_from"
+    return_to_previous
+    reverted=$?
+  fi
+  if [ "$reverted" -ne 0 ]; then
+    log_error E_ROLLBACK_FAILED "the way back to release $j_from did not end well; the next boot or run tries again"
+    return 1
+  fi
+  error_code=$j_code
+  journal_reach rolled-back
+  return 4
+}
+
+remove_first_install() {
+  compose "$j_id" down --remove-orphans >"$scratch/down" 2>&1 ||
+    { log_error E_STOP_FAILED "the stack cannot be taken down: $(tail_of "$scratch/down")"; return 1; }
+  log_warning "there was no release before $j_id: nothing runs now; its data was kept"
+}
+
+return_to_previous() {
+  if [ "$j_snapshot" = yes ]; then
+    # shellcheck disable=SC2046
+    stop_services "$j_id" $(plan_services "$j_id") && restore_snapshot "$j_id" || return 1
+  fi
+  back=$(changed_services "$j_from") || return 1
+  # Those that the new release changed and the old one needs otherwise stop first: ports must be free.
+  # shellcheck disable=SC2086
+  stop_services "$j_from" $back && start_services "$j_from" $back && gate "$j_from"
+}
+
+# recover_unfinished: what an earlier run left half-way (killed, power cut) is finished or reverted before anything new.
+recover_unfinished() {
+  journal_load || return 0
+  [ "$j_next" != - ] || return 0
+  log_info "found release $j_id at '$j_state' on the way to '$j_next'"
+  engine_answers || return 1
+  case $j_next in
+    verified | loaded | synced) recover_preparation ;;
+    rolled-back) revert_again ;;
+    *) recover_replacement ;;
+  esac
+}
+
+# An image that was loaded but not synced may be hollow after a power cut, so loading starts over.
+recover_preparation() {
+  if [ "$j_goal" != rollout ] || ! may_resume; then
+    [ ! -d "$(release_dir "$j_id")" ] || [ "$j_next" = verified ] || discard_images "$j_id"
+    journal_settle
+    return 0
+  fi
+  [ "$j_state" != loaded ] || j_state=verified
+  advance_to synced && replace_running
+  recovered=$?
+  # Refused: nothing was touched, and the caller's own work can go on.
+  if [ "$recovered" = 3 ]; then error_code= && return 0; fi
+  accept_recovery "$recovered"
+}
+
+recover_replacement() {
+  if may_resume; then
+    go_on
+  else
+    log_error E_INTERRUPTED "release $j_id was interrupted too often ($j_resumes times)"
+    revert
+  fi
+  accept_recovery $?
+}
+
+revert_again() {
+  [ "$j_code" = - ] || error_code=$j_code
+  revert
+  accept_recovery $?
+}
+
+may_resume() {
+  [ "$j_resumes" -lt "$max_resumes" ] || return 1
+  j_resumes=$((j_resumes + 1))
+  journal_write
+}
+
+# Both ends of a rollout are a known state from which the caller can go on.
+accept_recovery() {
+  error_code=
+  [ "$1" = 0 ] || [ "$1" = 4 ]
+}
+
+verb_boot() {
+  wait_for_engine || return 1
+  recover_unfinished || return 1
+  bring_up_current
+}
+
+wait_for_engine() {
+  tries=0
+  until docker info >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 120 ]; then engine_answers; return 1; fi
+    sleep 1
+  done
+}
+
+bring_up_current() {
+  current=$(link_id current)
+  if [ "$current" = - ]; then log_info 'no release is installed'; return 0; fi
+  install_files "$current" || return 1
+  changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
+  # shellcheck disable=SC2086
+  start_services "$current" $changed || return 1
+  log_info "release $current is up"
+}

@@ -1,0 +1,87 @@
+# shellcheck shell=sh
+# The stack: what runs, what an update changes, stopping and starting in the plan's order.
+
+# compose ID ARGS: Compose on the files of that release; it never builds, pulls or asks.
+compose() {
+  compose_id=$1
+  shift
+  docker compose --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
+}
+
+check_compose() {
+  compose "$1" config --quiet >"$scratch/compose" 2>&1 ||
+    log_error E_COMPOSE "Compose refuses the file of release $1: $(tail_of "$scratch/compose")"
+}
+
+engine_answers() {
+  docker info >/dev/null 2>&1 || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
+}
+
+# containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash.
+containers_of() {
+  # shellcheck disable=SC2046
+  set -- $(docker ps -aq --filter "label=com.docker.compose.project=$(project_of "$1")" --filter label=com.docker.compose.oneoff=False)
+  [ $# -eq 0 ] || docker inspect -f '{{index .Config.Labels "com.docker.compose.service"}}{{"\t"}}{{.Id}}{{"\t"}}{{.State.Status}}{{"\t"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}{{"\t"}}{{.RestartCount}}{{"\t"}}{{.HostConfig.RestartPolicy.Name}}{{"\t"}}{{index .Config.Labels "com.docker.compose.config-hash"}}' "$@" 2>/dev/null
+}
+
+# changed_services ID: those of the plan whose configuration differs from the running container's, or that do not run.
+changed_services() {
+  compose "$1" config --hash '*' >"$scratch/hashes" 2>/dev/null || return 1
+  containers_of "$1" >"$scratch/containers"
+  plan_services "$1" | awk -v hashes="$scratch/hashes" -v containers="$scratch/containers" '
+    BEGIN {
+      while ((getline line < hashes) > 0) { split(line, field, " "); wanted[field[1]] = field[2] }
+      while ((getline line < containers) > 0) { split(line, field, "\t"); if (field[3] == "running") running[field[1]] = field[7] }
+    }
+    running[$0] == "" || running[$0] != wanted[$0]'
+}
+
+# stop_services ID SERVICES: stops the containers of SERVICES and of services that release ID does not know at all;
+# in the reverse start order of the release that runs them.
+stop_services() {
+  new_id=$1
+  shift
+  running_id=$(link_id current)
+  [ "$running_id" != - ] || running_id=$new_id
+  containers_of "$new_id" >"$scratch/containers"
+  plan_services "$new_id" >"$scratch/known"
+  for service in "$@"; do echo "$service"; done >"$scratch/wanted"
+  {
+    plan_services "$running_id" | reversed
+    cut -f 1 "$scratch/containers"
+  } | awk '!seen[$0]++' >"$scratch/order"
+  while IFS= read -r service; do
+    grep -qxF -e "$service" "$scratch/wanted" || ! grep -qxF -e "$service" "$scratch/known" || continue
+    stop_service "$service" || return 1
+  done <"$scratch/order"
+}
+
+# A container's own signal and grace period hold; one that restarts in a loop is stopped for good as well.
+stop_service() {
+  awk -F'\t' -v service="$1" '$1 == service && $3 != "exited" && $3 != "created" { print $2 }' "$scratch/containers" >"$scratch/stopping"
+  while IFS= read -r container; do
+    log_info "stopping $1"
+    if ! docker stop "$container" >"$scratch/stop" 2>&1; then
+      log_error E_STOP_FAILED "$1 does not stop: $(tail_of "$scratch/stop")"
+      return 1
+    fi
+  done <"$scratch/stopping"
+}
+
+# start_services ID SERVICES: in the given order; then everything else of the file, and what the file no longer knows goes.
+start_services() {
+  start_id=$1
+  shift
+  for service in "$@"; do
+    log_info "starting $service"
+    up "$start_id" "$service" || return 1
+  done
+  up "$start_id" --remove-orphans
+}
+
+up() {
+  up_id=$1
+  shift
+  compose "$up_id" up --detach --no-build --pull never --no-deps --quiet-pull "$@" >"$scratch/up" 2>&1 ||
+    log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up" 5)"
+}
