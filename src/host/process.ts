@@ -81,7 +81,14 @@ export function start(context: Context, command: Command, options: RunOptions = 
         ? { input }
         : { stdin: input }),
   };
-  return execa(command.program, [...command.args], settings) as ResultPromise<typeof defaults>;
+  const child = execa(command.program, [...command.args], settings) as ResultPromise<typeof defaults>;
+  const { nodeChildProcess } = child;
+  nodeChildProcess.once('exit', () => {
+    // A grandchild that outlives an ended child would hold the pipes open, and us with them.
+    if (!nodeChildProcess.killed && !context.signal.aborted) return;
+    for (const stream of [child.stdout, child.stderr, child.all]) stream.destroy();
+  });
+  return child;
 }
 
 const defaults = {

@@ -23,3 +23,11 @@ export function parseReference(text: string): Reference | undefined {
 export function formatReference({ repository, tag }: Reference): string {
   return `${repository}:${tag}`;
 }
+
+/** The full name under which containerd files an image: `app:1` is `docker.io/library/app:1` (distribution, normalize.go). */
+export function canonicalName(reference: string): string {
+  const [first = '', ...rest] = reference.split('/');
+  const hasRegistry = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
+  if (hasRegistry) return reference;
+  return rest.length > 0 ? `docker.io/${reference}` : `docker.io/library/${reference}`;
+}

@@ -8,7 +8,7 @@ import { ShipError } from '../../errors.ts';
 import { MediaType, type Descriptor, type Manifest } from '../descriptor.ts';
 import { digestOf, type Digest } from '../digest.ts';
 import { blobPath, layoutMarker, openBlob, type LayoutImage } from '../layout.ts';
-import { parseReference } from '../reference.ts';
+import { canonicalName, parseReference } from '../reference.ts';
 import { encodeSeekTable, largestFrameBytes, type Frame } from './seek-table.ts';
 import { ustarEnd, ustarHeader, ustarPadding } from './ustar.ts';
 
@@ -111,7 +111,7 @@ function* headEntries(image: LayoutImage, reference: string, layers: readonly De
         size: manifestBytes.length,
         // The first names the image in containerd's store, the second is the OCI layout's own.
         annotations: {
-          'io.containerd.image.name': `docker.io/${reference}`,
+          'io.containerd.image.name': canonicalName(reference),
           'org.opencontainers.image.ref.name': parseReference(reference)?.tag ?? 'latest',
         },
         platform: image.platform,

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { isDigest, type Digest } from '../oci/digest.ts';
+import type { ReleaseManifest } from './manifest.ts';
+
+/** Checks a `release.json` that may come from anywhere; the types are those of manifest.ts. */
+
+const digest = z.custom<Digest>((value) => typeof value === 'string' && isDigest(value), 'not a sha256 digest');
+/** Inside the release, so that no damaged manifest reads or writes elsewhere. */
+const path = z.string().regex(/^(?!.*(^|\/)\.\.?(\/|$))[\w.][\w./-]*$/, 'not a plain relative path');
+const name = z.string().regex(/^[a-z0-9][a-z0-9_-]*$/);
+const file = { path, sizeBytes: z.int().min(0), digest };
+/** Plans separate fields by tabs and lines. */
+const word = z.string().regex(/^[^\t\r\n]*$/, 'has a tab or a line break');
+
+const probe = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('tcp'), host: word, port: z.int() }),
+  z.strictObject({ type: z.literal('http'), url: word, status: z.int() }),
+  z.strictObject({ type: z.literal('xmpp'), host: word, port: z.int(), domain: word }),
+  z.strictObject({ type: z.literal('command'), command: z.array(word).min(1) }),
+]);
+const accountCommand = z.strictObject({ command: z.array(z.string()), input: z.string() });
+
+export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject({
+  format: z.literal(1),
+  id: z.string().regex(/^[0-9A-Za-z.+-]+-[0-9a-f]{12}$/),
+  name,
+  version: z.string(),
+  domain: z.string(),
+  recipe: z.strictObject({ name: z.string(), version: z.string() }),
+  images: z.array(
+    z.strictObject({
+      component: name,
+      platform: z.strictObject({ os: z.string(), architecture: z.string(), variant: z.string().exactOptional() }),
+      reference: word,
+      configDigest: digest,
+      diffIds: z.array(digest).min(1),
+      archive: z.strictObject(file),
+    }),
+  ),
+  compose: z.strictObject(file),
+  files: z.array(
+    z.strictObject({
+      ...file,
+      name: z.string().regex(/^[\w.][\w.-]*$/),
+      mode: z.string().regex(/^0[0-7]{3}$/),
+      uid: z.int().min(0),
+      gid: z.int().min(0),
+    }),
+  ),
+  rollout: z.strictObject({
+    services: z.array(z.strictObject({ name, component: name, probes: z.array(probe) })).min(1),
+    timeoutSeconds: z.int().min(1),
+    soakSeconds: z.int().min(0),
+  }),
+  data: z.strictObject({ version: z.int().min(0), volumes: z.array(name) }),
+  accounts: z
+    .strictObject({ service: name, add: accountCommand, passwd: accountCommand, list: accountCommand })
+    .exactOptional(),
+  secrets: z.array(name),
+});

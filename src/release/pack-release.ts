@@ -1,0 +1,131 @@
+import { copyFile, link, mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { ShipError } from '../errors.ts';
+import { replaceDirectory } from '../host/files.ts';
+import { openArchive, type Archive } from '../oci/archive/read-archive.ts';
+import { formatPlatform, platformSlug, type Platform } from '../oci/platform.ts';
+import type { Deployment } from '../site/model.ts';
+import { renderDeployment } from '../site/render.ts';
+import { Secret } from '../secret.ts';
+import { readableJson } from './canonical-json.ts';
+import { checksumsFile, describeFile, formatChecksums } from './checksums.ts';
+import type { ReleaseFile, ReleaseImage, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
+import { manifestFile, readRelease, releaseId, type Release } from './read-release.ts';
+import { planPath, releasePlatforms, rolloutPlan } from './rollout-plan.ts';
+
+/** An image archive that `build` wrote, and whose image it is. */
+export interface ComponentArchive {
+  readonly component: string;
+  readonly platform: Platform;
+  readonly file: string;
+}
+
+export interface PackResult extends Release {
+  /** The same release was there already. */
+  readonly unchanged: boolean;
+}
+
+/** Where a site's release goes: `OUTPUT/NAME-VERSION`. */
+export function releaseDirectory(outputDirectory: string, { site }: Deployment): string {
+  return path.join(outputDirectory, `${site.name}-${site.version}`);
+}
+
+/**
+ * Makes the release directory: archives, rendered Compose file and templates, plans, `release.json`, `SHA256SUMS`. It
+ * holds no time and no path of the machine, so the same inputs give the same bytes. An existing directory is replaced
+ * whole, or left alone when it holds the same release.
+ * @throws ShipError E_IMAGE_MISSING when a component has no archive for a platform of the site
+ */
+export async function packRelease(
+  deployment: Deployment,
+  archives: readonly ComponentArchive[],
+  directory: string,
+): Promise<PackResult> {
+  const opened = await openAll(deployment, archives);
+  const references = new Map(opened.map(({ component, archive }) => [component, archive.reference]));
+  const rendered = await renderDeployment(deployment, references);
+  let manifest: ReleaseManifest | undefined;
+  const existing = await readRelease(directory).catch(() => undefined);
+  let unchanged = false;
+  await replaceDirectory(directory, async (target) => {
+    const put = async (name: string, content: string | Buffer): Promise<ReleaseFile> => {
+      await mkdir(path.dirname(path.join(target, name)), { recursive: true });
+      await writeFile(path.join(target, name), content);
+      return describeFile(target, name);
+    };
+    const images = await Promise.all(opened.map((image) => putImage(target, image)));
+    const files: RenderedReleaseFile[] = [];
+    for (const { name, hash, mode, uid, gid, content } of rendered.files) {
+      const file = await put(`files/${hash}/${name}`, content);
+      files.push({ ...file, name, mode: `0${mode.toString(8).padStart(3, '0')}`, uid, gid });
+    }
+    manifest = describeRelease(deployment, { images, files, compose: await put('compose.yaml', rendered.compose) });
+    const plans: ReleaseFile[] = [];
+    for (const platform of releasePlatforms(manifest)) plans.push(await put(planPath(platform), rolloutPlan(manifest, platform)));
+    const document = await put(manifestFile, readableJson(manifest));
+    const listed = [document, manifest.compose, ...files, ...plans, ...images.map(({ archive }) => archive)];
+    await put(checksumsFile, formatChecksums(listed));
+    unchanged = existing?.manifest.id === manifest.id;
+  });
+  if (!manifest) throw new Error('unreachable: replaceDirectory ran its callback');
+  return { directory, manifest, unchanged };
+}
+
+interface OpenedArchive extends ComponentArchive {
+  readonly archive: Archive;
+}
+
+async function openAll({ site, recipe }: Deployment, archives: readonly ComponentArchive[]): Promise<OpenedArchive[]> {
+  const opened: OpenedArchive[] = [];
+  for (const { name: component } of recipe.components) {
+    for (const platform of site.platforms) {
+      const found = archives.find(
+        (one) => one.component === component && formatPlatform(one.platform) === formatPlatform(platform),
+      );
+      if (!found) {
+        throw new ShipError({
+          code: 'E_IMAGE_MISSING',
+          message: `There is no image of '${component}' for ${formatPlatform(platform)}`,
+          remedy: `Build it with \`prose-ship build ${component} --platform ${formatPlatform(platform)}\`.`,
+        });
+      }
+      opened.push({ ...found, archive: await openArchive(found.file) });
+    }
+  }
+  return opened;
+}
+
+async function putImage(target: string, { component, platform, file, archive }: OpenedArchive): Promise<ReleaseImage> {
+  const name = `images/${component}-${platformSlug(platform)}.tar.zst`;
+  await mkdir(path.join(target, 'images'), { recursive: true });
+  // A hard link costs nothing; across file systems it is a copy. Archives are never written in place.
+  await link(file, path.join(target, name)).catch(() => copyFile(file, path.join(target, name)));
+  return {
+    component,
+    platform,
+    reference: archive.reference,
+    configDigest: archive.configDigest,
+    diffIds: archive.diffIds,
+    archive: await describeFile(target, name),
+  };
+}
+
+function describeRelease(
+  { site, recipe, variables }: Deployment,
+  content: Pick<ReleaseManifest, 'images' | 'files' | 'compose'>,
+): ReleaseManifest {
+  const secrets = Object.entries(variables).filter(([, value]) => value instanceof Secret);
+  const manifest = {
+    format: 1 as const,
+    name: site.name,
+    version: site.version,
+    domain: site.domain,
+    recipe: { name: recipe.name, version: recipe.version },
+    ...content,
+    rollout: recipe.rollout,
+    data: recipe.data,
+    ...(recipe.accounts ? { accounts: recipe.accounts } : {}),
+    secrets: secrets.map(([name]) => name).sort(),
+  };
+  return { ...manifest, id: releaseId(manifest) };
+}

@@ -1,0 +1,58 @@
+import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
+import type { Probe } from '../site/model.ts';
+import type { ReleaseManifest } from './manifest.ts';
+
+/** Where the plan of a platform stands in a release. */
+export function planPath(platform: Platform): string {
+  return `plans/${platformSlug(platform)}.plan`;
+}
+
+/** The platforms that a release has images for, each once. */
+export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): Platform[] {
+  const distinct = new Map(images.map(({ platform }) => [formatPlatform(platform), platform]));
+  return [...distinct.values()];
+}
+
+/**
+ * What the updater on a device does with a release, as lines of tab-separated fields: a shell reads it without a JSON
+ * parser (docs/device.md, Plan).
+ */
+export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
+  const { id, name, version, images, files, secrets, rollout, data } = manifest;
+  const lines: (readonly (string | number)[])[] = [
+    ['format', 1],
+    ['id', id],
+    ['name', name],
+    ['version', version],
+    ...images
+      .filter((image) => samePlatform(image.platform, platform))
+      .map((image) => ['image', image.component, image.reference, image.configDigest, image.diffIds.join(',')]),
+    ...files.map((file) => ['file', hashOf(file.path), file.name, file.mode, file.uid, file.gid]),
+    ...secrets.map((secret) => ['secret', secret]),
+    ...rollout.services.flatMap((service) => [
+      ['service', service.name, service.component],
+      ...service.probes.map((probe) => ['probe', service.name, probe.type, ...probeFields(probe)]),
+    ]),
+    ['gate', rollout.timeoutSeconds, rollout.soakSeconds],
+    ['data', data.version, ...data.volumes],
+  ];
+  return lines.map((fields) => `${fields.join('\t')}\n`).join('');
+}
+
+function probeFields(probe: Probe): readonly (string | number)[] {
+  switch (probe.type) {
+    case 'tcp':
+      return [probe.host, probe.port];
+    case 'http':
+      return [probe.url, probe.status];
+    case 'xmpp':
+      return [probe.host, probe.port, probe.domain];
+    case 'command':
+      return probe.command;
+  }
+}
+
+/** `files/HASH/NAME` */
+function hashOf(path: string): string {
+  return path.split('/')[1] ?? '';
+}
