@@ -115,7 +115,7 @@ bracketed() {
 # Docker's proxy accepts a published port although nothing listens behind it, and closes at once. So a connection
 # counts when it stays open for a second or brings bytes. curl's telnet sends nothing by itself; its input stays open.
 probe_tcp() {
-  probe_answer=$(sleep 2 | timeout "$probe_seconds" curl --silent --noproxy '*' --max-time 1 --output "$scratch/tcp" \
+  probe_answer=$(sleep 1.2 | timeout "$probe_seconds" curl --silent --noproxy '*' --max-time 1 --output "$scratch/tcp" \
     --write-out '%{time_connect} %{size_download}' "telnet://$(bracketed "$1"):$2" 2>/dev/null)
   tcp_status=$?
   case $probe_answer in

@@ -46,7 +46,7 @@ report_chains() {
   [ $# -gt 2 ] || return 0
   store=$1 root=$2
   shift 2
-  docker image inspect -f "$layers_format{{\"\t\"}}{{join .RepoTags \" \"}}{{\"\t\"}}{{.Id}}" "$@" 2>/dev/null >"$scratch/chains"
+  docker image inspect -f "$layers_format{{\"\t\"}}{{join .RepoTags \" \"}}{{\"\t\"}}{{.ID}}" "$@" 2>/dev/null >"$scratch/chains"
   while IFS= read -r line; do
     chain=${line%%"$TAB"*}
     names=${line#*"$TAB"}

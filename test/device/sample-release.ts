@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { pack } from 'tar-stream';
+import { staticBusybox } from './busybox.ts';
+
+/** A release as `ship` uploads it, with images of a few hundred kilobytes: busybox serving a version over HTTP. */
+export interface SampleRelease {
+  readonly version: string;
+  readonly services: readonly SampleService[];
+  readonly secrets?: readonly string[];
+  readonly dataVersion?: number;
+  readonly platform?: string;
+  readonly timeoutSeconds?: number;
+  readonly soakSeconds?: number;
+}
+
+export interface SampleService {
+  readonly name: string;
+  /** What `/version` answers; makes the image's second layer. */
+  readonly content: string;
+  /** Published on 127.0.0.1. */
+  readonly port?: number;
+  readonly command?: readonly string[];
+  /** Fields of the plan's probe lines, behind the service's name. */
+  readonly probes?: readonly (readonly string[])[];
+  /** A rendered file, mounted at /etc/sample.conf. */
+  readonly file?: string;
+  readonly restart?: string;
+  readonly healthcheck?: readonly string[];
+  /** Write other layer digests into the plan than the archive holds. */
+  readonly wrongPlan?: boolean;
+}
+
+export const project = 'sample';
+
+/** Writes the release into `directory`/ID and returns its id. */
+export async function writeSampleRelease(directory: string, release: SampleRelease): Promise<string> {
+  const id = `${release.version}-${sha256(JSON.stringify(release)).slice(0, 12)}`;
+  const target = path.join(directory, id);
+  const platform = release.platform ?? 'linux-amd64';
+  const files = new Map<string, string | Buffer>();
+  const plan: (readonly (string | number)[])[] = [['format', 1], ['id', id], ['name', project], ['version', release.version]];
+  const compose: Record<string, unknown> = {};
+  const archives = new Map<string, Buffer>();
+  for (const service of release.services) {
+    const image = await sampleImage(service);
+    const diffIds = service.wrongPlan ? image.diffIds.toReversed() : image.diffIds;
+    plan.push(['image', service.name, image.reference, image.configDigest, diffIds.join(',')]);
+    archives.set(`images/${service.name}.tar.gz`, image.archive);
+    if (service.file !== undefined) {
+      const name = `${service.name}.conf`;
+      files.set(`files/${fileHash(service.file)}/${name}`, service.file);
+      plan.push(['file', fileHash(service.file), name, '0640', 7, 8]);
+    }
+    compose[service.name] = composeService(service, image.reference);
+  }
+  for (const secret of release.secrets ?? []) plan.push(['secret', secret]);
+  for (const { name } of release.services) plan.push(['service', name, name]);
+  for (const { name, probes = [] } of release.services) for (const probe of probes) plan.push(['probe', name, ...probe]);
+  plan.push(['gate', release.timeoutSeconds ?? 20, release.soakSeconds ?? 0]);
+  plan.push(['data', release.dataVersion ?? 1, 'data']);
+  files.set('compose.yaml', JSON.stringify({ services: compose, volumes: { data: {} } }));
+  files.set('release.json', JSON.stringify({ format: 1, id }));
+  files.set(`plans/${platform}.plan`, plan.map((fields) => `${fields.join('\t')}\n`).join(''));
+  files.set('SHA256SUMS', sums([...files, ...archives]));
+  files.set('UPLOAD.sha256', sums([...archives]));
+  files.set('platform', `${platform}\n`);
+  for (const [name, content] of [...files, ...archives]) {
+    await mkdir(path.dirname(path.join(target, name)), { recursive: true });
+    await writeFile(path.join(target, name), content);
+  }
+  await chmod(target, 0o700);
+  return id;
+}
+
+function composeService(service: SampleService, reference: string): object {
+  return {
+    image: reference,
+    restart: service.restart ?? 'unless-stopped',
+    // Process 1 of a container ignores SIGTERM unless it handles it; the tests need not wait for that.
+    stop_signal: 'SIGKILL',
+    volumes: [
+      'data:/data',
+      ...(service.file === undefined
+        ? []
+        : [`/var/lib/prose-ship/files/${fileHash(service.file)}/${service.name}.conf:/etc/sample.conf:ro`]),
+    ],
+    ...(service.port ? { ports: [`127.0.0.1:${service.port}:80`] } : {}),
+    ...(service.command ? { command: service.command } : {}),
+    ...(service.healthcheck ? { healthcheck: { test: ['CMD', ...service.healthcheck], interval: '1s', retries: 1 } } : {}),
+  };
+}
+
+/** A docker-archive of two layers: busybox (the same in all), and the content. */
+async function sampleImage(service: SampleService) {
+  const layers = [
+    await tar([['bin/busybox', await readFile(await staticBusybox()), 0o755], ['bin/sh', '/bin/busybox', 'link']]),
+    await tar([[`www/version`, service.content, 0o644], ['data/.keep', '', 0o644]]),
+  ];
+  const diffIds = layers.map((layer) => `sha256:${sha256(layer)}`);
+  const config = JSON.stringify({
+    os: 'linux',
+    architecture: 'amd64',
+    config: { Cmd: service.command ?? ['/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/www'] },
+    rootfs: { type: 'layers', diff_ids: diffIds },
+  });
+  const reference = `sample/${service.name}:${sha256(config).slice(0, 12)}`;
+  const manifest = [{ Config: 'config.json', RepoTags: [reference], Layers: ['0.tar', '1.tar'] }];
+  const archive = await tar([
+    ['config.json', config, 0o644],
+    ['0.tar', layers[0]!, 0o644],
+    ['1.tar', layers[1]!, 0o644],
+    ['manifest.json', JSON.stringify(manifest), 0o644],
+  ]);
+  return { reference, configDigest: `sha256:${sha256(config)}`, diffIds, archive: gzipSync(archive, { level: 1 }) };
+}
+
+async function tar(entries: readonly (readonly [name: string, content: string | Buffer, mode: number | 'link'])[]): Promise<Buffer> {
+  const stream = pack();
+  for (const [name, content, mode] of entries) {
+    const mtime = new Date(0);
+    if (mode === 'link') stream.entry({ name, mtime, type: 'symlink', linkname: content.toString() });
+    else stream.entry({ name, mtime, mode }, content);
+  }
+  stream.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+function sums(files: readonly (readonly [string, string | Buffer])[]): string {
+  return files.map(([name, content]) => `${sha256(content)}  ${name}\n`).join('');
+}
+
+function fileHash(content: string): string {
+  return sha256(content).slice(0, 16);
+}
+
+function sha256(content: string | Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
