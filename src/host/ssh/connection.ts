@@ -1,38 +1,17 @@
 import type { Context } from '../../context.ts';
-import type { RunOptions, RunResult } from '../process.ts';
-import type { RemoteFiles } from './sftp.ts';
+import { ShipError } from '../../errors.ts';
+import type { RunResult } from '../process.ts';
+import type { HostAddress } from './address.ts';
+import type { HostKeyPolicy } from './host-key.ts';
+import { logIn } from './login.ts';
+import { CommandRunner, type RemoteRunOptions } from './remote-command.ts';
+import { type RemoteFiles, SftpFiles } from './sftp/files.ts';
 
-/** Where to log in: `address` is anything that `ssh` takes, ssh_config aliases included; the rest overrides ssh_config. */
-export interface HostAddress {
-  /** How messages call the host; default: its address. */
-  readonly name?: string;
-  readonly address: string;
-  readonly user?: string;
-  readonly port?: number;
-}
-
-/** A host key that known_hosts does not hold yet. */
-export interface HostKeyQuestion {
-  /** `example.org` or `[example.org]:2222`: as known_hosts spells it. */
-  readonly host: string;
-  /** `ssh-ed25519` */
-  readonly type: string;
-  /** `SHA256:...`, as OpenSSH prints it. */
-  readonly fingerprint: string;
-}
-
-/** What to do about an unknown host key. Without either the connection is refused; a changed key is refused always. */
-export interface ConnectOptions {
-  /** `SHA256:...`: a host key with this fingerprint is stored in known_hosts and trusted. */
-  readonly acceptHostKey?: string;
-  /** Asks the user; a yes stores the key. */
-  readonly confirmHostKey?: (question: HostKeyQuestion) => Promise<boolean>;
-}
-
-export interface RemoteRunOptions extends RunOptions {
-  /** Runs as root: by `sudo -n` where the login is not root. */
-  readonly sudo?: boolean;
-}
+export type { HostAddress } from './address.ts';
+export type { HostKeyQuestion } from './host-key.ts';
+export type { RemoteRunOptions } from './remote-command.ts';
+export type { RemoteFiles, RemoteStat } from './sftp/files.ts';
+export type { UploadOptions, UploadSource } from './sftp/upload.ts';
 
 /** A login on one host; an interface, so that tests can record what is asked of it. */
 export interface Connection {
@@ -47,15 +26,46 @@ export interface Connection {
   run(command: readonly string[], options?: RemoteRunOptions): Promise<RunResult>;
   /** Files of the host by SFTP, with the rights of the login user. */
   readonly files: RemoteFiles;
-  /** Ends the login; what still runs there by `run` is hung up. Twice is fine. */
+  /** Ends the login. Twice is fine. */
   close(): Promise<void>;
 }
 
+export type ConnectOptions = HostKeyPolicy;
+
 /**
- * Logs in by SSH: ssh_config, agent, key files and ProxyJump hold as for `ssh`; no passwords.
+ * Logs in by SSH: ssh_config, agent, key files and ProxyJump hold as for `ssh`; no passwords. Host keys are checked
+ * against known_hosts, always.
  * @throws ShipError E_HOST_UNREACHABLE, E_HOST_KEY_UNKNOWN, E_HOST_KEY_CHANGED, E_HOST_KEY_REVOKED, E_AUTHENTICATION,
- * E_SSH_CONFIG; all with exit status 3
+ * E_SSH_CONFIG, all with exit status 3; E_CONNECTION_LOST, E_INTERRUPTED
  */
-export function connect(_context: Context, _host: HostAddress, _options: ConnectOptions = {}): Promise<Connection> {
-  return Promise.reject(new Error('under way'));
+export async function connect(context: Context, host: HostAddress, options: ConnectOptions = {}): Promise<Connection> {
+  const session = await logIn(context, host, options);
+  try {
+    const { user, uid } = await whoAmI(new CommandRunner(context, session, '', 0), session.name);
+    const commands = new CommandRunner(context, session, user, uid);
+    return {
+      name: session.name,
+      user,
+      uid,
+      run: (command, runOptions) => commands.run(command, runOptions),
+      files: new SftpFiles(session),
+      close: () => session.close(),
+    };
+  } catch (error) {
+    await session.close();
+    throw error;
+  }
+}
+
+async function whoAmI(commands: CommandRunner, host: string): Promise<{ user: string; uid: number }> {
+  const { stdout } = await commands.run(['sh', '-c', 'id -u; id -un']);
+  const [uid, user] = stdout.split('\n').slice(-2); // a talkative login shell prints before
+  if (uid === undefined || user === undefined || !/^\d+$/.test(uid)) {
+    throw new ShipError({
+      code: 'E_REMOTE_COMMAND_FAILED',
+      message: `\`id\` on ${host} does not print a user`,
+      output: stdout,
+    });
+  }
+  return { user, uid: Number(uid) };
 }
