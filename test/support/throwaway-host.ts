@@ -1,15 +1,15 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createContext } from '../../src/context.ts';
 import { start, type RunResult } from '../../src/host/process.ts';
 import { attachLink, type Link } from './throwaway-link.ts';
 import { writeHostSsh, authorizeUser, type HostSsh } from './throwaway-ssh.ts';
+import { createState, removeState, sweepStates } from './throwaway-state.ts';
+import { ended, firstLine, killQuietly, spawnTied } from './tied-process.ts';
 
 /**
  * A device on one machine, for tests and the demo: its own mount, pid, network, uts and ipc namespaces, an overlay of
@@ -56,18 +56,12 @@ const readyWithinMs = 60_000;
 const context = createContext();
 const support = import.meta.dirname;
 
-/** Where hosts keep their disks: not a tmpfs and not an overlay, because an overlay is laid upon it. */
-function stateDirectory(): string {
-  return process.env['PROSE_SHIP_TEST_DIRECTORY'] ?? '/var/tmp';
-}
-const statePrefix = 'prose-ship-host-';
-
 export async function createThrowawayHost(options: ThrowawayHostOptions = {}): Promise<ThrowawayHost> {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) {
     throw new Error('A throw-away host needs Linux and root (namespaces, mounts)');
   }
-  await sweep();
-  const directory = await mkdtemp(path.join(stateDirectory(), `${statePrefix}${process.pid}-`));
+  await sweepStates();
+  const directory = await createState();
   const name = options.name ?? `device-${randomBytes(3).toString('hex')}`;
   const host = new Host(directory, name, options);
   try {
@@ -251,65 +245,5 @@ class Host implements ThrowawayHost {
   #require<T>(value: T | undefined): T {
     if (value === undefined) throw new Error(`The throw-away host ${this.name} is not running`);
     return value;
-  }
-}
-
-/** Starts a program that the kernel kills when this process dies, however it dies. */
-function spawnTied(words: readonly string[]): ChildProcess {
-  return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-async function firstLine(child: ChildProcess, prefix: string): Promise<string> {
-  if (!child.stdout || !child.stderr) throw new Error('no pipes');
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text));
-  const line = await new Promise<string>((resolve, reject) => {
-    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (text) => text.startsWith(prefix) && resolve(text));
-    child.once('exit', (code) => reject(new Error(`${child.spawnargs.join(' ')}: exit ${String(code)}: ${errors}`)));
-  });
-  // A test must be able to end with a host still up: `exit` then destroys it.
-  child.unref();
-  for (const pipe of [child.stdout, child.stderr]) (pipe as { unref?: () => void }).unref?.();
-  return line;
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.ref();
-  await once(child, 'exit');
-}
-
-function killQuietly(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended already.
-  }
-}
-
-async function removeState(directory: string): Promise<void> {
-  await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
-  await removeControlGroups(path.basename(directory));
-}
-
-/** Containers that were killed with their host leave empty control groups (v1: one tree a controller; v2: one tree). */
-async function removeControlGroups(name: string): Promise<void> {
-  const base = '/sys/fs/cgroup';
-  const trees = [path.join(base, name), ...(await readdir(base)).map((controller) => path.join(base, controller, name))];
-  for (const tree of trees) {
-    const children = await readdir(tree, { withFileTypes: true }).catch(() => []);
-    for (const child of children) if (child.isDirectory()) await rmdir(path.join(tree, child.name)).catch(() => {});
-    await rmdir(tree).catch(() => {});
-  }
-}
-
-/** Removes what hosts of processes that were killed have left on the disk. */
-async function sweep(): Promise<void> {
-  for (const entry of await readdir(stateDirectory())) {
-    const owner = entry.startsWith(statePrefix) ? Number.parseInt(entry.slice(statePrefix.length), 10) : Number.NaN;
-    if (Number.isNaN(owner)) continue;
-    const alive = await readFile(`/proc/${owner}/stat`).then(() => true, () => false);
-    if (!alive) await removeState(path.join(stateDirectory(), entry));
   }
 }
