@@ -3,11 +3,11 @@ import type { Context } from './context.ts';
 /** What a running task may report about itself. */
 export interface TaskReport {
   /** Replaces the one line that says what came out of the task. */
-  detail(text: string): void;
-  progress(doneBytes: number, totalBytes?: number): void;
-  log(message: string, level?: 'debug' | 'info' | 'warning'): void;
+  readonly detail: (text: string) => void;
+  readonly progress: (doneBytes: number, totalBytes?: number) => void;
+  readonly log: (message: string, level?: 'debug' | 'info' | 'warning') => void;
   /** Runs tasks as children of this one. */
-  children(tasks: readonly Task[]): Promise<void>;
+  readonly children: (tasks: readonly Task[]) => Promise<void>;
 }
 
 /** One step of carrying out a plan. Tasks are made from plans and run in order; they hold no state of their own. */

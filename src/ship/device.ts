@@ -1,0 +1,74 @@
+import type { Context } from '../context.ts';
+import { devicePaths, updaterVersion } from '../device/files.ts';
+import { parseInventory, type HostInventory } from '../device/inventory.ts';
+import { ExitStatus, ShipError } from '../errors.ts';
+import { connect, type ConnectOptions, type Connection } from '../host/ssh/connection.ts';
+import type { RunResult } from '../host/process.ts';
+import type { Host } from '../site/model.ts';
+
+/** A host that we are logged in to, and its updater. */
+export interface Device {
+  readonly host: Host;
+  readonly connection: Connection;
+  /** Runs the updater as root. */
+  readonly updater: (args: readonly string[], options?: UpdaterOptions) => Promise<RunResult>;
+}
+
+export interface UpdaterOptions {
+  readonly onLine?: (line: string) => void;
+  readonly expect?: readonly number[];
+}
+
+/** Runs `work` with a login on `host`, which is closed whatever happens. */
+export async function withDevice<T>(
+  context: Context,
+  host: Host,
+  options: ConnectOptions,
+  work: (device: Device) => Promise<T>,
+): Promise<T> {
+  const connection = await connect(context, host, options);
+  try {
+    return await work({
+      host,
+      connection,
+      updater: (args, updaterOptions) =>
+        connection.run([devicePaths.updater, ...args], { sudo: true, ...updaterOptions }),
+    });
+  } finally {
+    await connection.close();
+  }
+}
+
+/**
+ * What the host has.
+ * @throws ShipError E_NOT_PROVISIONED when there is no updater or an older one, E_ENGINE_NOT_RUNNING; exit status 3
+ */
+export async function readInventory({ host, connection, updater }: Device): Promise<HostInventory> {
+  const present = await connection.run(['test', '-x', devicePaths.updater], { expect: [1] });
+  if (present.exitCode !== 0) throw notProvisioned(host, `${host.name} has no updater yet`);
+  const { exitCode, stdout, stderr } = await updater(['inventory'], { expect: [1, 2, 127] });
+  if (exitCode !== 0) {
+    throw new ShipError({
+      code: 'E_ENGINE_NOT_RUNNING',
+      message: `The Docker engine of ${host.name} does not answer`,
+      output: stderr,
+      remedy: 'Look at `sudo systemctl status docker` there, or run `prose-ship provision` to install it.',
+      exitStatus: ExitStatus.preflight,
+    });
+  }
+  const inventory = parseInventory(stdout);
+  const wanted = updaterVersion();
+  if (inventory.updaterVersion < wanted) {
+    throw notProvisioned(host, `${host.name} has version ${inventory.updaterVersion} of the updater, version ${wanted} is needed`);
+  }
+  return inventory;
+}
+
+function notProvisioned(host: Host, message: string): ShipError {
+  return new ShipError({
+    code: 'E_NOT_PROVISIONED',
+    message,
+    remedy: `Run \`prose-ship provision ${host.name}\` first; it changes nothing that runs.`,
+    exitStatus: ExitStatus.preflight,
+  });
+}

@@ -1,0 +1,55 @@
+import semver from 'semver';
+import type { HostInventory } from '../device/inventory.ts';
+import { ExitStatus, ShipError } from '../errors.ts';
+import type { UpdatePlan } from './plan-update.ts';
+
+/** Kept free on the host beside what the update itself needs: logs, journals, containers' writes. */
+const reserveBytes = 64 * 1024 * 1024;
+
+export interface PreflightOptions {
+  readonly allowDowngrade?: boolean;
+}
+
+/**
+ * Everything that can be known to go wrong before the host is touched.
+ * @throws ShipError with exit status 3: E_DOWNGRADE, E_HOST_DISK_FULL
+ */
+export function preflight(plan: UpdatePlan, inventory: HostInventory, options: PreflightOptions = {}): void {
+  checkDowngrade(plan, options);
+  checkSpace(plan, inventory);
+}
+
+function checkDowngrade({ host, version, current }: UpdatePlan, { allowDowngrade }: PreflightOptions): void {
+  if (allowDowngrade || !current || !semver.lt(version, current.version)) return;
+  throw new ShipError({
+    code: 'E_DOWNGRADE',
+    message: `${host} runs release ${current.version}, which is newer than ${version}`,
+    remedy: 'If that is what you want, add --allow-downgrade; `prose-ship rollback` returns to the release before.',
+    exitStatus: ExitStatus.preflight,
+  });
+}
+
+/** The upload and what the engine unpacks may share one disk, so both are asked of each. */
+function checkSpace({ host, images, sendBytes }: UpdatePlan, inventory: HostInventory): void {
+  const unpackedBytes = images.reduce((sum, image) => sum + image.unpackedBytes, 0);
+  // overlay2 unpacks a whole archive into its data root before it registers the layers: twice the layers for a while.
+  const engineBytes = inventory.store === 'containerd' ? unpackedBytes + sendBytes : 2 * unpackedBytes;
+  if (sendBytes === 0) return;
+  const needs = [
+    { where: '/var/lib/prose-ship', needBytes: sendBytes + reserveBytes, freeBytes: inventory.freeBytes },
+    { where: "the engine's data root", needBytes: sendBytes + engineBytes + reserveBytes, freeBytes: inventory.engineFreeBytes },
+  ];
+  for (const { where, needBytes, freeBytes } of needs) {
+    if (freeBytes >= needBytes) continue;
+    throw new ShipError({
+      code: 'E_HOST_DISK_FULL',
+      message: `${host} has ${megabytes(freeBytes)} MB free in ${where}, the update needs ${megabytes(needBytes)} MB`,
+      remedy: 'Free space there: `docker image prune` removes images that nothing uses; old releases go with `prose-ship exec HOST -- sudo /usr/lib/prose-ship/updater prune`.',
+      exitStatus: ExitStatus.preflight,
+    });
+  }
+}
+
+function megabytes(bytes: number): number {
+  return Math.ceil(bytes / 1e6);
+}
