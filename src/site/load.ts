@@ -1,0 +1,135 @@
+import path from 'node:path';
+import type { Context } from '../context.ts';
+import { ConfigurationError, ShipError } from '../errors.ts';
+import { parsePlatform } from '../oci/platform.ts';
+import { Secret } from '../secret.ts';
+import type { Deployment, Host } from './model.ts';
+import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
+import { checkOverrides, makeComponents } from './recipe/components.ts';
+import { locateRecipe } from './recipe/locate-recipe.ts';
+import { makeAccounts, makeRollout } from './recipe/rollout.ts';
+import { checkValues } from './recipe/variable-definitions.ts';
+import { makeVariables } from './recipe/variables.ts';
+import { renderDeployment } from './render.ts';
+import { recipeSchema, type RecipeInput } from './schema/recipe-schema.ts';
+import { siteSchema, type SiteInput } from './schema/site-schema.ts';
+import { createEngine } from './template/engine.ts';
+import { templateScope } from './template/scope.ts';
+import { Problems } from './yaml/problems.ts';
+import { readSourceDocument } from './yaml/source-document.ts';
+import { validate } from './yaml/validate.ts';
+
+/**
+ * Reads a site file and its recipe, checks both against each other and renders all templates once, so that what it gives
+ * back can be built and released. Secrets stay unresolved (see `resolveSecrets`): nothing is run, nothing is fetched.
+ * @throws ConfigurationError with every problem found, each with its place and remedy
+ */
+export async function loadDeployment(context: Context, siteFile: string): Promise<Deployment> {
+  context.signal.throwIfAborted();
+  const file = path.resolve(siteFile);
+  const directory = path.dirname(file);
+  const siteProblems = new Problems(
+    await read(file, 'site file', 'Run `prose-ship init` to write one, or name it with `--config FILE`.'),
+  );
+  const site = validate(siteSchema, siteProblems, (at) => at[0] === 'secrets' && at.length > 1);
+  const raw = asMap(siteProblems.document.value);
+  const recipeFile = typeof raw['recipe'] === 'string' && raw['recipe'] !== '' ? await locateRecipe(raw['recipe'], directory, siteProblems) : undefined;
+
+  if (recipeFile === undefined) throw new ConfigurationError(siteProblems.all);
+  const recipeProblems = new Problems(await read(recipeFile, 'recipe', 'Check the path.'));
+  const recipe = validate(recipeSchema, recipeProblems);
+  if (recipe) {
+    await checkRecipe(recipe, path.dirname(recipeFile), recipeProblems);
+    checkValues(recipe.variables, asMap(raw['variables']), asMap(raw['secrets']), siteProblems);
+    if (site) await checkOverrides(site, recipe, directory, siteProblems);
+  }
+  if (site) checkUnique(site.platforms, ['platforms'], siteProblems);
+  throwAll(siteProblems, recipeProblems);
+  if (!site || !recipe) throw new TypeError('A document without problems has a value');
+
+  const deployment = await assemble({ file, site, recipeFile, recipe, siteProblems, recipeProblems });
+  throwAll(siteProblems, recipeProblems);
+  await renderDeployment(deployment, placeholderReferences(deployment));
+  return freeze(deployment);
+}
+
+interface Loaded {
+  readonly file: string;
+  readonly site: SiteInput;
+  readonly recipeFile: string;
+  readonly recipe: RecipeInput;
+  readonly siteProblems: Problems;
+  readonly recipeProblems: Problems;
+}
+
+async function assemble({ file, site, recipeFile, recipe, siteProblems, recipeProblems }: Loaded): Promise<Deployment> {
+  const siteDirectory = path.dirname(file);
+  const recipeDirectory = path.dirname(recipeFile);
+  const engine = createEngine(recipeDirectory);
+  const variables = await makeVariables(site, siteDirectory, recipe, engine, siteProblems, recipeProblems);
+  const scope = templateScope(site, recipe, variables);
+  const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
+  const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);
+  return {
+    site: {
+      file,
+      name: site.name,
+      version: site.version,
+      domain: site.domain,
+      platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
+      hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
+    },
+    recipe: {
+      file: recipeFile,
+      directory: recipeDirectory,
+      name: recipe.name,
+      version: recipe.version,
+      components,
+      composeTemplate: path.resolve(recipeDirectory, recipe.compose),
+      files: Object.entries(recipe.files).map(([name, { template, mode, owner }]) => {
+        const [uid = 0, gid = 0] = owner.split(':').map(Number);
+        return { name, template: path.resolve(recipeDirectory, template), mode: Number.parseInt(mode, 8), uid, gid };
+      }),
+      rollout: await makeRollout(recipe, engine, scope, recipeProblems),
+      data: recipe.data,
+      ...(accounts ? { accounts } : {}),
+    },
+    variables,
+  };
+}
+
+function makeHost(name: string, host: SiteInput['hosts'][string]): Host {
+  const { address, user, port } = typeof host === 'string' ? { address: host } : host;
+  const at = address.indexOf('@');
+  const login = user ?? (at > 0 ? address.slice(0, at) : undefined);
+  return { name, address: address.slice(at + 1), ...(login === undefined ? {} : { user: login }), ...(port === undefined ? {} : { port }) };
+}
+
+/** References of the right shape for a rendering that only looks for mistakes. */
+function placeholderReferences({ recipe }: Deployment): Map<string, string> {
+  return new Map(recipe.components.map(({ name, repository, version }) => [name, `${repository}:${version}-000000000000`]));
+}
+
+async function read(file: string, what: string, remedy: string) {
+  try {
+    return await readSourceDocument(file, what, remedy);
+  } catch (error) {
+    throw error instanceof ShipError ? new ConfigurationError([error]) : error;
+  }
+}
+
+function throwAll(...groups: readonly Problems[]): void {
+  const all = groups.flatMap((problems) => problems.all);
+  if (all.length > 0) throw new ConfigurationError(all);
+}
+
+function asMap(value: unknown): Record<string, unknown> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}
+
+function freeze<Value>(value: Value): Value {
+  if (value === null || typeof value !== 'object' || value instanceof Secret || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  Object.values(value).forEach(freeze);
+  return value;
+}

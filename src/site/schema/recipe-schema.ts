@@ -1,0 +1,125 @@
+import { z } from 'zod';
+import { isRepository } from '../../oci/reference.ts';
+import { probe } from './probe-schema.ts';
+import { buildArgs, source } from './source-schema.ts';
+import { fileName, projectName, semanticVersion, serviceName, softwareVersion, text, variableName } from './words.ts';
+
+const repository = text((value) =>
+  isRepository(value)
+    ? undefined
+    : { code: 'E_BAD_REFERENCE', message: 'is not an image repository', remedy: 'Lower-case and without a tag, as in example/server; releases add the tag.' },
+);
+
+const component = z
+  .strictObject({
+    image: repository.describe('Repository of the image, without a tag: `prose-ship/prosody`. Releases add an immutable tag.'),
+    version: softwareVersion.describe('Version of the software inside; part of the image tag.'),
+    source,
+    dockerfile: z.string().min(1).describe('Dockerfile: a path beside this file, or below `dockerfiles/` of prose-ship.'),
+    target: z.string().min(1).optional().describe('Stage of the Dockerfile to build; default is the last.'),
+    args: buildArgs.default({}).describe('Build arguments; values may be templates, `{{ component.version }}` among them.'),
+    secrets: z
+      .record(fileName, variableName)
+      .default({})
+      .describe('Build secrets: BuildKit\'s id (`RUN --mount=type=secret,id=ID`) and the secret variable with its value.'),
+    bases: z.array(z.string().min(1)).default([]).describe('The images that the Dockerfile builds FROM, written as there.'),
+  })
+  .describe('One container image.');
+
+export const variableTypes = ['string', 'integer', 'boolean', 'port', 'domain', 'list', 'secret'] as const;
+
+const variable = z
+  .strictObject({
+    type: z.enum(variableTypes).describe('`list` is a list of strings; `secret` is given by the site\'s `secrets`.'),
+    description: z.string().min(1).describe('One sentence for whoever writes a site.'),
+    default: z
+      .union([z.string(), z.number(), z.boolean(), z.array(z.string())])
+      .optional()
+      .describe('Value where the site gives none. Texts may be templates over `site`: `groups.{{ site.domain }}`.'),
+    required: z.boolean().default(false).describe('The site must give a value. Without it there must be a `default` (a secret may be left out).'),
+    minimum: z.number().optional().describe('Smallest integer or port.'),
+    maximum: z.number().optional().describe('Largest integer or port.'),
+    pattern: z.string().optional().describe('JavaScript regular expression for the whole text, or for each entry of a list.'),
+    enum: z.array(z.union([z.string(), z.number()])).min(1).optional().describe('The only values allowed (each entry of a list).'),
+  })
+  .describe('A value that a site may set.');
+export type VariableDefinition = z.output<typeof variable>;
+
+const file = z
+  .strictObject({
+    template: z.string().min(1).describe('Path of the template, relative to this file.'),
+    mode: text(
+      (value) =>
+        /^0[0-7]{3}$/.test(value) ? undefined : { code: 'E_BAD_MODE', message: 'is not a file mode', remedy: "Octal in quotes: '0644'." },
+      /^0[0-7]{3}$/,
+    )
+      .default('0644')
+      .describe('Permissions on the host, octal and in quotes.'),
+    owner: text(
+      (value) =>
+        /^\d{1,6}:\d{1,6}$/.test(value)
+          ? undefined
+          : { code: 'E_BAD_OWNER', message: 'is not UID:GID', remedy: "Numbers as the container sees them, in quotes: '101:104'. Names differ between host and image." },
+      /^\d{1,6}:\d{1,6}$/,
+    )
+      .default('0:0')
+      .describe('Owner on the host as UID:GID, in quotes.'),
+  })
+  .describe('A file that is rendered into a release; the Compose template mounts it by `{{ \'NAME\' | file }}`.');
+
+const accountCommand = z
+  .strictObject({
+    command: z.array(z.string()).min(1).describe('Program and arguments. `{jid}`, `{localpart}` and `{domain}` are filled in; the password never.'),
+    input: z.string().default('').describe('Standard input; `{password}` is filled in here and nowhere else.'),
+  })
+  .describe('A command that runs in the service\'s container.');
+
+/** `recipe.yaml`: what to run. */
+export const recipeSchema = z
+  .strictObject({
+    schema: z.literal(1).describe('Format of this file; always 1.'),
+    name: projectName.describe('Name of the recipe.'),
+    version: semanticVersion.describe('Semantic version of the recipe itself.'),
+    description: z.string().min(1).describe('One sentence: what it runs.'),
+    components: z
+      .record(serviceName, component)
+      .refine((value) => Object.keys(value).length > 0, { error: 'has no entry', params: { code: 'E_MISSING_VALUE', remedy: 'A recipe has at least one component.', hidden: true } })
+      .describe('The container images, by name.'),
+    variables: z.record(variableName, variable).default({}).describe('What a site may set, by name; templates use them as `{{ name }}`.'),
+    compose: z.string().min(1).default('compose.yaml').describe('Path of the Compose template, relative to this file.'),
+    files: z.record(fileName, file).default({}).describe('Rendered files, by name.'),
+    rollout: z
+      .strictObject({
+        services: z
+          .array(
+            z.strictObject({
+              name: serviceName.describe('Service of the Compose file.'),
+              component: serviceName.describe('Component whose image it runs.'),
+              probes: z.array(probe).default([]).describe('What must answer before an update counts as done.'),
+            }),
+          )
+          .min(1)
+          .describe('All services of the Compose file in the order in which they start; they stop the other way round.'),
+        timeoutSeconds: z.int().min(1).max(3600).default(180).describe('How long all probes together may take to pass, in seconds; after that the update is rolled back.'),
+        soakSeconds: z.int().min(0).max(3600).default(10).describe('How long nothing may restart after the probes have passed, in seconds.'),
+      })
+      .describe('Order of start and what proves that it works.'),
+    data: z
+      .strictObject({
+        version: z.int().min(1).describe('Raise it when the format of the data changes: then updates copy the data first and rollbacks put it back.'),
+        volumes: z.array(serviceName).describe('Named volumes of the Compose file that hold what must survive.'),
+      })
+      .default({ version: 1, volumes: [] })
+      .describe('The data to keep.'),
+    accounts: z
+      .strictObject({
+        service: serviceName.describe('Service in whose container the commands run.'),
+        add: accountCommand.describe('Adds an account.'),
+        passwd: accountCommand.describe('Changes a password.'),
+        list: accountCommand.describe('Prints the accounts, one a line.'),
+      })
+      .optional()
+      .describe('How `prose-ship account` does its work; leave it out where there are no accounts.'),
+  })
+  .describe('What to run: images, Compose file, configuration, probes, data.');
+export type RecipeInput = z.output<typeof recipeSchema>;

@@ -1,0 +1,63 @@
+import { z } from 'zod';
+import { buildArgs, source } from './source-schema.ts';
+import { domainName, environmentName, fileName, hostAddress, platformName, port, projectName, semanticVersion, serviceName, softwareVersion, userName, variableName } from './words.ts';
+
+/** Where a secret's value comes from; never the value. */
+export const secretSource = z
+  .union([
+    z.strictObject({ env: environmentName.describe('Name of an environment variable.') }).describe('From the environment.'),
+    z.strictObject({ file: z.string().min(1).describe('Path, relative to this file; `~/` is your home.') }).describe('From a file.'),
+    z
+      .strictObject({ command: z.array(z.string()).min(1).describe('Program and arguments; standard output is the value.') })
+      .describe('From a command, such as a password manager.'),
+  ])
+  .describe('`{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ARGUMENT, ...]}`. A final newline is not part of the value.');
+export type SecretSource = z.output<typeof secretSource>;
+
+const host = z
+  .union([
+    hostAddress.describe('What `ssh` takes: a name, an address or an alias of your ssh_config, `user@` before it if you like.'),
+    z
+      .strictObject({
+        address: hostAddress.describe('Name, address or alias of your ssh_config.'),
+        user: userName.optional().describe('Login name; the default is what ssh_config says.'),
+        port: port.optional().describe('SSH port; the default is what ssh_config says.'),
+      })
+      .describe('With user and port.'),
+  ])
+  .describe('A device reached over SSH.');
+
+const componentOverride = z
+  .strictObject({
+    version: softwareVersion.optional().describe('Version of the software inside; part of the image tag.'),
+    source: source.optional().describe('Build context in place of the recipe\'s: a folder, `{git: {url, commit, subdirectory}}` or `{url, sha256}`.'),
+    args: buildArgs.optional().describe('Build arguments, added to those of the recipe.'),
+  })
+  .describe('What this site changes about a component of the recipe.');
+
+/** `prose-ship.yaml`: one installation of a recipe. */
+export const siteSchema = z
+  .strictObject({
+    schema: z.literal(1).describe('Format of this file; always 1.'),
+    name: projectName.describe('Name of the installation: lower-case letters, digits and hyphens. Also the Compose project on the host, so keep it.'),
+    version: semanticVersion.describe('Semantic version of the next release; raise it when something changes.'),
+    recipe: z.string().min(1).describe('What to run: the name of a built-in recipe, or the path of a recipe of your own (its folder or its recipe.yaml).'),
+    domain: domainName.describe('The domain of the chat addresses: `example.org` in `anna@example.org`.'),
+    platforms: z
+      .array(platformName)
+      .min(1)
+      .default(['linux/arm/v7', 'linux/arm64'])
+      .describe('Platforms to build for: linux/arm/v7 (32-bit Raspberry Pi OS), linux/arm64 (64-bit).'),
+    variables: z
+      .record(variableName, z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
+      .default({})
+      .describe('Values for the variables of the recipe, by name.'),
+    secrets: z
+      .record(fileName, secretSource)
+      .default({})
+      .describe('Where the values of the recipe\'s secret variables come from, by name; never the values themselves.'),
+    hosts: z.record(serviceName, host).default({}).describe('The devices, by a name of your choice.'),
+    components: z.record(serviceName, componentOverride).default({}).describe('Changes to components of the recipe, by name.'),
+  })
+  .describe('One installation of a recipe: its domain, its values, its devices.');
+export type SiteInput = z.output<typeof siteSchema>;
