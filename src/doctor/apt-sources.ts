@@ -1,5 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
+import type { Distribution } from './machine.ts';
 
 /** One archive that apt is configured to use (sources.list(5)). */
 export interface AptSource {
@@ -8,6 +9,8 @@ export interface AptSource {
   readonly components: readonly string[];
   /** A keyring file; absent where none, or a key written out in place, is given. */
   readonly signedBy?: string;
+  /** Whether a file of `newerSuiteFiles` adds it. */
+  readonly isOurs?: boolean;
 }
 
 /** Files that make a newer release available without preferring it. */
@@ -19,6 +22,7 @@ export interface NewerSuiteFiles {
 }
 
 const configuration = '/etc/apt';
+const ourPrefix = 'prose-ship-';
 const debianKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Reads the deb822 format (`.sources`): stanzas of fields; folded lines belong to the field above. */
@@ -50,10 +54,30 @@ export async function readAptSources(directory: string = configuration): Promise
   const sources: AptSource[] = [];
   for (const file of files) {
     const text = await readFile(file, 'utf8').catch(() => '');
-    if (file.endsWith('.sources')) sources.push(...parseDeb822Sources(text));
-    if (file.endsWith('.list')) sources.push(...parseOneLineSources(text));
+    const isOurs = path.basename(file).startsWith(ourPrefix);
+    const found = file.endsWith('.sources') ? parseDeb822Sources(text) : file.endsWith('.list') ? parseOneLineSources(text) : [];
+    sources.push(...found.map((source) => ({ ...source, isOurs })));
   }
   return sources;
+}
+
+/** Debian's releases that this knows, oldest first (debian.org/releases). */
+const debianVersions: ReadonlyMap<string, string> = new Map([
+  ['bookworm', '12'],
+  ['trixie', '13'],
+  ['forky', '14'],
+]);
+
+/**
+ * The release that apt installs from. os-release(5) may name a newer one: its file comes with a package that can be
+ * pulled in from a newer suite, although all else stays.
+ */
+export function releaseOf(distribution: Distribution, sources: readonly AptSource[]): Distribution {
+  const suites = sources.filter((source) => !source.isOurs && source.components.includes('main')).flatMap(({ suites }) => suites);
+  const known = [...debianVersions].filter(([codename]) => suites.includes(codename));
+  if (distribution.id !== 'debian' || suites.includes(distribution.codename)) return distribution;
+  const [codename, versionId] = known.at(-1) ?? [distribution.codename, distribution.versionId];
+  return { ...distribution, codename, versionId };
 }
 
 /**
@@ -68,9 +92,9 @@ export function newerSuiteFiles(sources: readonly AptSource[], codename: string,
   const stanzas = [stanza(main, suite), ...(security ? [stanza(security, `${suite}-security`)] : [])];
   const releases = [`n=${suite}`, ...(security ? [`n=${suite}-security`] : [])];
   return {
-    sourcesPath: path.join(configuration, `sources.list.d/prose-ship-${suite}.sources`),
+    sourcesPath: path.join(configuration, `sources.list.d/${ourPrefix}${suite}.sources`),
     sources: stanzas.join('\n'),
-    preferencesPath: path.join(configuration, `preferences.d/prose-ship-${suite}`),
+    preferencesPath: path.join(configuration, `preferences.d/${ourPrefix}${suite}`),
     preferences: releases.map((release) => `Package: *\nPin: release ${release}\nPin-Priority: 100\n`).join('\n'),
   };
 }

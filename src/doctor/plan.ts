@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { formatCommand, type Command } from '../host/process.ts';
-import { newerSuiteFiles, type AptSource, type NewerSuiteFiles } from './apt-sources.ts';
+import { newerSuiteFiles, releaseOf, type AptSource, type NewerSuiteFiles } from './apt-sources.ts';
 import type { Machine } from './machine.ts';
 import { packagesOf } from './packages.ts';
 import type { Finding } from './requirement.ts';
@@ -35,7 +35,7 @@ export function planFix(machine: Machine, findings: readonly Finding[], sources:
   const missing = unmet.filter((finding) => !finding.isInstalled);
   const parts = [...new Set(missing.flatMap((finding) => finding.requirement.parts))];
   const advice = unmet.flatMap(({ requirement }) => (requirement.advice ? [`${requirement.what}: ${requirement.advice}`] : []));
-  const distribution = machine.platform === 'linux' ? machine.distribution : undefined;
+  const distribution = machine.distribution && releaseOf(machine.distribution, sources);
   const set = distribution && packagesOf(parts, distribution);
   const fixable = unmet.filter((finding) => finding.requirement.parts.length > 0);
   if (!set) return frozen({ canRun: false, installations: [], binfmtNames: [], advice: [...advice, ...byHand(machine, fixable)] });

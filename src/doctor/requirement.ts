@@ -24,6 +24,7 @@ export type Part =
   | 'iptables'
   | 'iproute2'
   | 'openssl'
+  | 'mount'
   | 'tar'
   | 'sudo'
   | 'shellcheck'

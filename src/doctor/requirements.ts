@@ -23,6 +23,15 @@ export const requirements: readonly Requirement[] = [
     parts: ['tar'],
   },
   {
+    id: 'mount',
+    what: 'mount',
+    why: 'sets up emulation and the namespaces of a private engine',
+    purpose: 'build',
+    check: program('mount'),
+    parts: ['mount'],
+    linuxOnly: true,
+  },
+  {
     id: 'iproute2',
     what: 'ip (iproute2)',
     why: 'makes the network bridge of a private engine',
