@@ -5,7 +5,7 @@ import type { RunOptions, RunResult } from '../process.ts';
 import { OutputCollector, keptBytes, processMarker } from './output.ts';
 import { quoteCommand } from './quote.ts';
 import type { Session } from './session.ts';
-import { abortReason } from './transport.ts';
+import { abortReason, throwIfAborted } from './transport.ts';
 
 export interface RemoteRunOptions extends RunOptions {
   /** Runs as root: by `sudo -n` where the login is not root. */
@@ -87,7 +87,7 @@ export class CommandRunner {
 
   async #execute(command: readonly string[], options: RemoteRunOptions, asRoot: boolean): Promise<RunResult & { how?: string }> {
     const { secrets, signal, emit } = this.#context;
-    signal.throwIfAborted();
+    throwIfAborted(this.#context);
     emit({ type: 'log', level: 'debug', message: `${this.#session.name}$ ${this.#shown(command)}` });
 
     const ending = new AbortController();
@@ -122,6 +122,7 @@ export class CommandRunner {
     });
     try {
       const { code, signal: endedBy } = await Promise.race([this.#unlessLost(execution), end]);
+      if (ending.signal.aborted) return await end; // it ended because we ended it
       collector.finish();
       const { stdout, stderr } = collector;
       if (code !== null) return { exitCode: code, stdout, stderr };

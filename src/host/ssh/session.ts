@@ -3,7 +3,7 @@ import type { NodeSSH } from 'node-ssh';
 import type { Client } from 'ssh2';
 import type { Context } from '../../context.ts';
 import { ShipError } from '../../errors.ts';
-import { abortReason } from './transport.ts';
+import { abortReason, throwIfAborted } from './transport.ts';
 
 /** How long an orderly end may take before the socket is closed. */
 const closeTimeoutMs = 2_000;
@@ -41,7 +41,7 @@ export class Session {
 
   /** Settles like `operation`, or as soon as the connection or the run ends, for ssh2 then forgets its callbacks. */
   async guard<T>(operation: () => Promise<T>): Promise<T> {
-    this.#context.signal.throwIfAborted();
+    throwIfAborted(this.#context);
     this.lost.throwIfAborted();
     const ended = AbortSignal.any([this.#context.signal, this.lost]);
     let onEnd = () => {};
@@ -66,7 +66,7 @@ export class Session {
     if (!this.lost.aborted) {
       this.ssh.dispose();
       await settled(this.client, 'close', closeTimeoutMs);
-      if (!this.lost.aborted) this.client.destroy();
+      this.client.destroy();
     }
     await this.#jump?.close();
   }

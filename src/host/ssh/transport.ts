@@ -22,7 +22,7 @@ const tcpKeepaliveMs = 30_000;
  * @throws ShipError E_HOST_UNREACHABLE (refused, no route, unknown name, timeout), E_INTERRUPTED
  */
 export async function connectTcp(context: Context, host: string, port: number, timeoutMs: number): Promise<net.Socket> {
-  context.signal.throwIfAborted();
+  throwIfAborted(context);
   // ssh2 leaves Nagle's algorithm on, which costs every small request a round trip.
   const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepaliveMs });
   const deadline = AbortSignal.any([context.signal, AbortSignal.timeout(timeoutMs)]);
@@ -78,6 +78,11 @@ export function unreachable(host: string, port: number, cause: unknown, from = '
 function causeOf(error: unknown): NodeJS.ErrnoException {
   const [first] = error instanceof AggregateError ? (error.errors as Error[]) : [];
   return first ?? (error as Error);
+}
+
+/** @throws ShipError E_INTERRUPTED, whatever the signal was aborted with */
+export function throwIfAborted(context: Context): void {
+  if (context.signal.aborted) throw abortReason(context);
 }
 
 export function abortReason(context: Context): Error {
