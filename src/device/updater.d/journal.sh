@@ -7,7 +7,7 @@ JOURNAL=$STATE_DIR/journal
 j_id=-
 j_goal=-          # prepare or rollout
 j_state=-         # last state reached
-j_next=-          # state being worked towards; `-`: nothing is under way
+j_next=-          # state being worked towards, or `proven` between synced and the stop; `-`: nothing is under way
 j_from=-          # release to go back to; `-`: there was none
 j_changed=        # services to replace, in start order, separated by spaces
 j_snapshot=no     # yes: snapshots/ID holds the data as it was before this release
@@ -41,7 +41,7 @@ journal_write() {
   # Without a journal nothing may go on: the next step would act on a state that a power cut forgets.
   if ! write_journal; then
     log_error E_JOURNAL "the journal $JOURNAL cannot be written"
-    log_line 'end 1'
+    log_line "end${TAB}1"
     exit 1
   fi
 }
@@ -55,12 +55,12 @@ write_journal() {
     sync "$JOURNAL.new" && mv -f "$JOURNAL.new" "$JOURNAL" && sync "$STATE_DIR"
 }
 
-# journal_begin ID GOAL STATE: a new operation.
+# journal_begin ID GOAL RESTORE: a new operation on an uploaded release.
 journal_begin() {
-  j_id=$1 j_goal=$2 j_state=$3 j_next=-
-  j_from=$(link_id current) j_changed='' j_snapshot=no j_restore=- j_resumes=0 j_code=-
+  j_id=$1 j_goal=$2 j_state=uploaded j_next=verified
+  j_from=$(link_id current) j_changed='' j_snapshot=no j_restore=$3 j_resumes=0 j_code=-
   journal_write
-  log_line "state $j_state"
+  log_line "state$TAB$j_state"
   die_for_test
 }
 
@@ -73,7 +73,7 @@ journal_intend() {
 journal_reach() {
   j_state=$1 j_next=${2:--}
   journal_write
-  log_line "state $j_state"
+  log_line "state$TAB$j_state"
   die_for_test
 }
 

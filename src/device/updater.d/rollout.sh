@@ -32,9 +32,7 @@ verb_rollback() {
   missing=$(missing_images "$target")
   if [ -n "$missing" ]; then log_error E_ROLLBACK_IMPOSSIBLE "images of release $target are gone: $missing"; return 3; fi
   choose_data "$target" "$current" || return 3
-  begin "$target" rollout || return
-  j_restore=$restore
-  advance_to synced && replace_running
+  begin "$target" rollout "$restore" && advance_to synced && replace_running
 }
 
 # Data of a newer format is of no use to an older release: the copy from before the newer one goes back in place.
@@ -50,10 +48,10 @@ choose_data() {
   log_warning "the data goes back to the copy from before release $2; today's is kept in $SNAPSHOTS_DIR/$1"
 }
 
-# begin ID GOAL: where a release starts from. What was prepared before and not damaged since passes quickly.
+# begin ID GOAL [RESTORE]: where a release starts from. What was prepared before and not damaged since passes quickly.
 begin() {
   if ! { engine_answers && receive_release "$1"; }; then return 3; fi
-  journal_begin "$1" "$2" uploaded
+  journal_begin "$1" "$2" "${3:--}"
 }
 
 # advance_to STATE: the harmless part. A failure here is a refusal: exit status 3.
@@ -63,8 +61,17 @@ advance_to() {
     next=$(state_after "$j_state")
     journal_intend "$next"
     if ! prepare_step "$next"; then journal_settle; return 3; fi
-    journal_reach "$next" "$([ "$next" = "$1" ] || state_after "$next")"
+    journal_reach "$next" "$(prepared_next "$1")"
   done
+}
+
+# What comes after $next on the way to state $1: after the last one a rollout goes on to prove that it may stop anything.
+prepared_next() {
+  if [ "$next" != "$1" ]; then
+    state_after "$next"
+  elif [ "$j_goal" = rollout ]; then
+    echo proven
+  fi
 }
 
 state_after() {
@@ -197,85 +204,4 @@ return_to_previous() {
   # Those that the new release changed and the old one needs otherwise stop first: ports must be free.
   # shellcheck disable=SC2086
   stop_services "$j_from" $back && start_services "$j_from" $back && gate "$j_from"
-}
-
-# recover_unfinished: what an earlier run left half-way (killed, power cut) is finished or reverted before anything new.
-recover_unfinished() {
-  journal_load || return 0
-  [ "$j_next" != - ] || return 0
-  log_info "found release $j_id at '$j_state' on the way to '$j_next'"
-  engine_answers || return 1
-  case $j_next in
-    verified | loaded | synced) recover_preparation ;;
-    rolled-back) revert_again ;;
-    *) recover_replacement ;;
-  esac
-}
-
-# An image that was loaded but not synced may be hollow after a power cut, so loading starts over.
-recover_preparation() {
-  if [ "$j_goal" != rollout ] || ! may_resume; then
-    [ ! -d "$(release_dir "$j_id")" ] || [ "$j_next" = verified ] || discard_images "$j_id"
-    journal_settle
-    return 0
-  fi
-  [ "$j_state" != loaded ] || j_state=verified
-  advance_to synced && replace_running
-  recovered=$?
-  # Refused: nothing was touched, and the caller's own work can go on.
-  if [ "$recovered" = 3 ]; then error_code= && return 0; fi
-  accept_recovery "$recovered"
-}
-
-recover_replacement() {
-  if may_resume; then
-    go_on
-  else
-    log_error E_INTERRUPTED "release $j_id was interrupted too often ($j_resumes times)"
-    revert
-  fi
-  accept_recovery $?
-}
-
-revert_again() {
-  [ "$j_code" = - ] || error_code=$j_code
-  revert
-  accept_recovery $?
-}
-
-may_resume() {
-  [ "$j_resumes" -lt "$max_resumes" ] || return 1
-  j_resumes=$((j_resumes + 1))
-  journal_write
-}
-
-# Both ends of a rollout are a known state from which the caller can go on.
-accept_recovery() {
-  error_code=
-  [ "$1" = 0 ] || [ "$1" = 4 ]
-}
-
-verb_boot() {
-  wait_for_engine || return 1
-  recover_unfinished || return 1
-  bring_up_current
-}
-
-wait_for_engine() {
-  tries=0
-  until docker info >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    if [ "$tries" -gt 120 ]; then engine_answers; return 1; fi
-    sleep 1
-  done
-}
-
-bring_up_current() {
-  current=$(link_id current)
-  if [ "$current" = - ]; then log_info 'no release is installed'; return 0; fi
-  install_files "$current" || return 1
-  changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
-  # shellcheck disable=SC2086
-  start_services "$current" $changed || return 1
-  log_info "release $current is up"
 }

@@ -1,0 +1,83 @@
+# shellcheck shell=sh
+# After a kill or a power cut: finish or revert.
+
+# recover_unfinished: what an earlier run left half-way (killed, power cut) is finished or reverted before anything new.
+recover_unfinished() {
+  journal_load || return 0
+  [ "$j_next" != - ] || return 0
+  log_info "found release $j_id at '$j_state' on the way to '$j_next'"
+  engine_answers || return 1
+  case $j_next in
+    verified | loaded | synced | proven) recover_preparation ;;
+    rolled-back) revert_again ;;
+    *) recover_replacement ;;
+  esac
+}
+
+# An image that was loaded but not synced may be hollow after a power cut, so loading starts over.
+recover_preparation() {
+  if [ "$j_goal" != rollout ] || ! may_resume; then
+    [ ! -d "$(release_dir "$j_id")" ] || [ "$j_next" = verified ] || [ "$j_next" = proven ] || discard_images "$j_id"
+    journal_settle
+    return 0
+  fi
+  [ "$j_state" != loaded ] || j_state=verified
+  advance_to synced && replace_running
+  recovered=$?
+  # Refused: nothing was touched, and the caller's own work can go on.
+  if [ "$recovered" = 3 ]; then error_code= && return 0; fi
+  accept_recovery "$recovered"
+}
+
+recover_replacement() {
+  if may_resume; then
+    go_on
+  else
+    log_error E_INTERRUPTED "release $j_id was interrupted too often ($j_resumes times)"
+    revert
+  fi
+  accept_recovery $?
+}
+
+revert_again() {
+  [ "$j_code" = - ] || error_code=$j_code
+  revert
+  accept_recovery $?
+}
+
+may_resume() {
+  [ "$j_resumes" -lt "$max_resumes" ] || return 1
+  j_resumes=$((j_resumes + 1))
+  journal_write
+}
+
+# Both ends of a rollout are a known state from which the caller can go on.
+accept_recovery() {
+  error_code=
+  [ "$1" = 0 ] || [ "$1" = 4 ]
+}
+
+verb_boot() {
+  wait_for_engine || return 1
+  recover_unfinished || return 1
+  bring_up_current
+}
+
+wait_for_engine() {
+  tries=0
+  until docker info >/dev/null 2>&1; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 120 ]; then engine_answers; return 1; fi
+    sleep 1
+  done
+}
+
+bring_up_current() {
+  current=$(link_id current)
+  if [ "$current" = - ]; then log_info 'no release is installed'; return 0; fi
+  install_files "$current" || return 1
+  changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
+  # shellcheck disable=SC2086
+  start_services "$current" $changed || return 1
+  log_info "release $current is up"
+}
