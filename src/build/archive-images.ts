@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../context.ts';
 import { ShipError } from '../errors.ts';
@@ -23,6 +24,7 @@ export interface ImageArchive {
   readonly platform: Platform;
   readonly reference: string;
   readonly file: string;
+  readonly sizeBytes: number;
   /** It was there already, of the same image. */
   readonly unchanged: boolean;
 }
@@ -64,7 +66,8 @@ export async function archiveComponent(
         writeArchive(image, reference, temporary, { signal: context.signal, ...(onProgress ? { onProgress } : {}) }),
       );
     }
-    archives.push({ component: component.name, platform: image.platform, reference, file, unchanged });
+    const { size: sizeBytes } = await stat(file);
+    archives.push({ component: component.name, platform: image.platform, reference, file, sizeBytes, unchanged });
   }
   return archives;
 }

@@ -97,6 +97,7 @@ async function runVerb(verb: Verb, args: VerbArguments, options: VerbOptions, gl
       if (!json) process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
     },
     confirm: createConfirm(yes, process.stdin, process.stderr, stopping.signal),
+    confirmHostKey: createConfirm(false, process.stdin, process.stderr, stopping.signal),
   };
   try {
     const result = await verb.run(session, args, options);

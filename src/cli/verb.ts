@@ -39,6 +39,8 @@ export interface Session {
   /** Writes what was asked for to standard output; nothing with `--json`. */
   print(text: string): void;
   readonly confirm: Confirm;
+  /** Never answered by `--yes`: trust in a host key must be somebody's own decision. */
+  readonly confirmHostKey: Confirm;
 }
 
 /** Words as typed; `<host...>` is a list. */

@@ -60,7 +60,7 @@ class Row {
   #startedAt = performance.now();
   #finalTitle: string | undefined;
   #skipped: string | undefined;
-  readonly #ended = Promise.withResolvers<void>();
+  readonly #ended = Promise.withResolvers<undefined>();
   readonly #expanded = Promise.withResolvers<TasksPlanned | undefined>();
 
   constructor() {
@@ -90,7 +90,7 @@ class Row {
     if (state === 'skipped') this.#skipped = `${title}: ${detail ?? 'skipped'}`;
     this.#settle();
     if (state === 'failed') this.#ended.reject(new Error(detail ?? 'failed'));
-    else this.#ended.resolve();
+    else this.#ended.resolve(undefined);
     this.#expanded.resolve(undefined);
   }
 

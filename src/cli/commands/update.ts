@@ -1,0 +1,32 @@
+import { connectOption, hostsArgument, releaseOption } from '../host-verb.ts';
+import { words, type Verb, type VerbOption } from '../verb.ts';
+
+const shipOptions: readonly VerbOption[] = [
+  releaseOption,
+  { flags: '--allow-downgrade', description: 'ship a release that is older than what the host runs' },
+  connectOption,
+];
+
+export const update: Verb = {
+  name: 'update',
+  summary: 'push a release and roll it out behind a health gate; a failure brings the old one back',
+  arguments: [hostsArgument],
+  options: shipOptions,
+  example: 'update pi@raspberrypi.local --release build/release/chat-1.0.1',
+  run: async (session, args, options) => {
+    const { shipRelease } = await import('../ship-release.ts');
+    return { hosts: await shipRelease(session, words(args, 0), options, { rollout: true }) };
+  },
+};
+
+export const push: Verb = {
+  name: 'push',
+  summary: 'upload a release, verify and load it, and start nothing',
+  arguments: [hostsArgument],
+  options: shipOptions,
+  example: 'push pi@raspberrypi.local --release build/release/chat-1.0.1',
+  run: async (session, args, options) => {
+    const { shipRelease } = await import('../ship-release.ts');
+    return { hosts: await shipRelease(session, words(args, 0), options, { rollout: false }) };
+  },
+};

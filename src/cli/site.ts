@@ -1,0 +1,84 @@
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { ExitStatus, ShipError } from '../errors.ts';
+import { parsePlatform, type Platform } from '../oci/platform.ts';
+import { readRelease, type Release } from '../release/read-release.ts';
+import { releaseDirectory } from '../release/pack-release.ts';
+import { loadDeployment } from '../site/load.ts';
+import type { Deployment, Host } from '../site/model.ts';
+import type { Session, VerbOptions } from './verb.ts';
+import { word } from './verb.ts';
+
+/** Where everything that is made goes unless `--output` says otherwise: `build/` beside the site file. */
+export function outputDirectory(session: Session, options: VerbOptions): string {
+  const directory = path.resolve(word(options['output']) ?? path.join(path.dirname(session.siteFile), 'build'));
+  if (!session.dryRun) mkdirSync(directory, { recursive: true });
+  return directory;
+}
+
+/** `--platform`, given several times or with commas; undefined where it is not given. */
+export function platformsOf(options: VerbOptions): readonly Platform[] | undefined {
+  const given = options['platform'];
+  if (!Array.isArray(given)) return undefined;
+  return (given as string[])
+    .flatMap((text) => text.split(','))
+    .map((text) => {
+      const platform = parsePlatform(text.trim());
+      if (platform) return platform;
+      throw new ShipError({
+        code: 'E_BAD_PLATFORM',
+        message: `'${text}' is not a platform`,
+        remedy: 'It looks like linux/arm/v7 or linux/arm64.',
+        exitStatus: ExitStatus.usage,
+      });
+    });
+}
+
+/** Hosts by their names in the site file; what has no name there is taken as `[user@]address[:port]`. None: all of the site. */
+export function hostsOf(site: readonly Host[], names: readonly string[]): readonly Host[] {
+  if (names.length > 0) return names.map((name) => site.find((host) => host.name === name) ?? parseHost(name));
+  if (site.length > 0) return site;
+  throw new ShipError({
+    code: 'E_NO_HOST',
+    message: 'No host is named, and the site file has none',
+    remedy: 'Name one: `prose-ship update pi@raspberrypi.local`, or add it under `hosts` in the site file.',
+    exitStatus: ExitStatus.usage,
+  });
+}
+
+function parseHost(text: string): Host {
+  const match = /^(?:([^@\s]+)@)?(\[[0-9a-f:]+\]|[\w.-]+)(?::(\d+))?$/i.exec(text);
+  if (!match?.[2] || text.startsWith('-')) {
+    throw new ShipError({
+      code: 'E_BAD_HOST',
+      message: `'${text}' is not a host`,
+      remedy: 'It is a name of the site file, or looks like pi@raspberrypi.local or pi@[fd00::1]:2222.',
+      exitStatus: ExitStatus.usage,
+    });
+  }
+  const [, user, address, port] = match;
+  return {
+    name: text,
+    address: address.replace(/^\[|\]$/g, ''),
+    ...(user ? { user } : {}),
+    ...(port ? { port: Number(port) } : {}),
+  };
+}
+
+/** The site, where there is one: verbs that take `user@address` work without. */
+export async function siteIfAny(session: Session): Promise<Deployment | undefined> {
+  try {
+    return await loadDeployment(session.context, session.siteFile);
+  } catch (error) {
+    if (error instanceof ShipError && error.code === 'E_NO_SITE') return undefined;
+    throw error;
+  }
+}
+
+/** `--release`, else the one that `prose-ship release` makes of the site. */
+export async function releaseOf(session: Session, deployment: Deployment | undefined, options: VerbOptions): Promise<Release> {
+  const named = word(options['release']);
+  if (named !== undefined) return readRelease(path.resolve(named));
+  const site = deployment ?? (await loadDeployment(session.context, session.siteFile));
+  return readRelease(releaseDirectory(path.join(outputDirectory(session, options), 'release'), site));
+}

@@ -1,0 +1,34 @@
+import { account } from './commands/account.ts';
+import { build } from './commands/build.ts';
+import { check } from './commands/check.ts';
+import { completion } from './commands/completion.ts';
+import { doctor } from './commands/doctor.ts';
+import { init } from './commands/init.ts';
+import { exec, logs, status } from './commands/inspect-host.ts';
+import { plan } from './commands/plan.ts';
+import { provision } from './commands/provision.ts';
+import { release } from './commands/release.ts';
+import { rollback } from './commands/rollback.ts';
+import { push, update } from './commands/update.ts';
+import { verify } from './commands/verify.ts';
+import type { Verb } from './verb.ts';
+
+/** In the order in which a person meets them. */
+export const verbs: readonly Verb[] = [
+  init,
+  check,
+  plan,
+  build,
+  release,
+  verify,
+  provision,
+  push,
+  update,
+  rollback,
+  status,
+  logs,
+  exec,
+  account,
+  doctor,
+  completion,
+];
