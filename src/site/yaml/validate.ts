@@ -80,7 +80,7 @@ function reportValue(schema: z.ZodType, problems: Problems, issue: Issue, path: 
 /** Of the alternatives of a union, the one that the value comes closest to. */
 function mostTelling(issue: Issue): Issue[] {
   if (issue.code !== 'invalid_union') return [issue];
-  if (issue.errors.length === 0) return [issue];
+  if (issue.errors.length === 0) return [{ ...issue, input: (issue.input as Record<string, unknown>)[String(issue.path.at(-1))] }];
   const typed = issue.errors.filter((branch) => !branch.some((one) => one.code === 'invalid_type' && one.path.length === 0));
   if (typed.length === 0) return [issue];
   const badness = (branch: Issue[]) =>
@@ -120,7 +120,7 @@ export function show(value: unknown): string {
 }
 
 function sizeRemedy(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
-  const what = { string: 'characters', array: 'entries' }[issue.origin as 'string'] ?? '';
+  const what = issue.origin === 'string' ? 'characters' : issue.origin === 'array' ? 'entries' : '';
   return `${issue.code === 'too_small' ? `At least ${issue.minimum}` : `At most ${issue.maximum}`} ${what}`.trim() + '.';
 }
 
