@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { connectOption, hostArgument, onHosts } from '../host-verb.ts';
 import { words, type Session, type Verb } from '../verb.ts';
@@ -31,6 +30,7 @@ export const account: Verb = {
     }
     const { runAccountCommand } = await import('../../ship/account.ts');
     const { currentManifest } = await import('../../ship/current-release.ts');
+    const { randomBytes } = await import('node:crypto');
     const generated = options['generate'] === true ? randomBytes(15).toString('base64url') : undefined;
     const password = action === 'list' ? undefined : (generated ?? (await readPassword(session, options['passwordStdin'] === true)));
     const [result] = await onHosts(session, words(args, 1), options, async (device) => {
