@@ -41,16 +41,20 @@ ip address add "$gateway" dev "$bridge"
 ip link set "$bridge" up
 
 # In namespaces of its own, so that containerd, shims and mounts end with dockerd even if it is killed, and so that a
-# containerd of the machine (/run/containerd) is not mistaken for its own. It is process 1 there.
+# containerd of the machine (/run/containerd) is not mistaken for its own. Process 1 there is a shell, because the kernel
+# keeps SIGTERM from a process 1 that has no handler yet.
 (
   export run config
   # shellcheck disable=SC2016 # expanded by the inner shell
   unshare --mount --pid --fork --kill-child=KILL -- sh -euc '
-    read -r pid _ </proc/self/stat
-    mount -t proc proc /proc
-    [ ! -d /run/containerd ] || mount -t tmpfs tmpfs /run/containerd
-    echo "$pid" >"$run/outer-pid"
-    exec dockerd --config-file "$config"
+    (
+      read -r pid _ </proc/self/stat
+      mount -t proc proc /proc
+      [ ! -d /run/containerd ] || mount -t tmpfs tmpfs /run/containerd
+      echo "$pid" >"$run/outer-pid"
+      exec dockerd --config-file "$config"
+    ) &
+    wait $!
   ' || true
   : >"$run/ended"
 ) &
@@ -62,10 +66,10 @@ until flock --exclusive --timeout 1 9; do
   [ ! -e "$run/ended" ] || break
 done
 
-pid=$(cat "$run/outer-pid" 2>/dev/null || true)
-[ -z "$pid" ] || kill -TERM "$pid" 2>/dev/null || true
+pid=
 waited=0
 until [ -e "$run/ended" ]; do
+  if [ -z "$pid" ] && pid=$(cat "$run/outer-pid" 2>/dev/null) && [ -n "$pid" ]; then kill -TERM "$pid" 2>/dev/null || true; fi
   sleep 0.1
   waited=$((waited + 1))
   [ "$waited" -ne $((stop_within_s * 10)) ] || [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true
