@@ -103,7 +103,7 @@ test('secrets are shown nowhere', async (t) => {
 
 test('too long: ended with all that it started', async (t) => {
   let found = Promise.resolve(0);
-  const run = connection.run(sleeper(72001), { timeoutMs: 3_000, onLine: () => (found = running('72001')) });
+  const run = connection.run(sleeper(72001), { timeoutMs: 3_000, onLine: () => void (found = running('72001')) });
   const error = await t.throwsAsync(run, { instanceOf: ShipError });
   t.is(error.code, 'E_TIMEOUT');
   t.true((await found) > 0, 'it was there');

@@ -14,6 +14,8 @@ export interface SshdOptions {
   /** More lines for sshd_config, before the defaults, so that they win. */
   readonly config?: readonly string[];
   readonly port?: number;
+  /** Offers SFTP. Default: true. */
+  readonly sftp?: boolean;
 }
 
 export interface ClientOptions {
@@ -194,7 +196,7 @@ export class Sshd implements AsyncDisposable {
         'UsePAM no',
         'StrictModes no',
         'PidFile none',
-        'Subsystem sftp internal-sftp',
+        ...(this.#options.sftp === false ? [] : ['Subsystem sftp internal-sftp']),
         'MaxStartups 100',
         '',
       ].join('\n'),
