@@ -186,6 +186,7 @@ class Host implements ThrowawayHost {
 
   async setLinkUp(up: boolean): Promise<void> {
     await this.#succeed(`ip link set eth0 ${up ? 'up' : 'down'}`);
+    if (up) await this.#require(this.#link).restored();
   }
 
   async shapeLink(limit: { mbitPerSecond: number } | undefined): Promise<void> {

@@ -12,6 +12,8 @@ export interface Link {
   connect(pid: number): Promise<void>;
   /** Waits until the kernel has taken the pair away with the host's network namespace. */
   disconnected(): Promise<void>;
+  /** Waits until the carrier is back, and forgets that the host could not be reached. */
+  restored(): Promise<void>;
   /** A token bucket on this machine's end (tc-tbf); undefined: no limit. Stays over a reboot. */
   shape(mbitPerSecond: number | undefined): Promise<void>;
   remove(): Promise<void>;
@@ -52,6 +54,11 @@ function createLink(index: number, deviceName: string): Link {
     },
     async disconnected() {
       for (let waitedMs = 0; waitedMs < 10_000 && (await exists()); waitedMs += 50) await delay(50);
+    },
+    async restored() {
+      const isUp = async (): Promise<boolean> => (await ip(['-brief', 'link', 'show', deviceName])).stdout.includes(' UP ');
+      for (let waitedMs = 0; waitedMs < 10_000 && !(await isUp()); waitedMs += 50) await delay(50);
+      await ip(['neighbour', 'flush', 'dev', deviceName]);
     },
     async shape(mbitPerSecond) {
       limit = mbitPerSecond;

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, readdir, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 
 /** Where hosts keep their disks: not a tmpfs and not an overlay, because an overlay is laid upon it. */
-function stateDirectory(): string {
+export function stateDirectory(): string {
   return process.env['PROSE_SHIP_TEST_DIRECTORY'] ?? '/var/tmp';
 }
 const statePrefix = 'prose-ship-host-';
