@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pLimit from 'p-limit';
 import type { Context } from '../../context.ts';
 import { ShipError } from '../../errors.ts';
+import { acquireLease } from '../../host/engine/lease.ts';
 import { run } from '../../host/process.ts';
 import { MediaType, type Descriptor, type ImageConfig } from '../../oci/descriptor.ts';
 import { debianArchitecture, formatPlatform, samePlatform, type Platform } from '../../oci/platform.ts';
@@ -49,29 +50,56 @@ export async function bootstrapBase(context: Context, request: BootstrapRequest)
   const tag = base.slim ? `${base.suite}-slim` : base.suite;
   const directory = path.join(context.cacheDirectory, 'bases', `debian-${tag}-${recipeVersion}-${request.sourceDateEpoch}`);
   await mkdir(directory, { recursive: true });
-  const sources = await provideSources(context, request, directory);
-  const present = await readManifests(directory);
-  const missing = request.platforms.filter((platform) => !present.some((manifest) => isFor(manifest, platform)));
-  if (missing.length > 0) {
-    const limit = pLimit(atOnce);
-    const outcomes = await Promise.allSettled(missing.map((platform) => limit(() => makeImage(context, request, platform, directory, sources))));
-    const made = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-    // Read again: another run may have added its own meanwhile. What was made is kept even where another one failed.
-    const others = (await readManifests(directory)).filter((manifest) => !made.some(({ platform }) => platform && isFor(manifest, platform)));
-    if (made.length > 0) await writeLayout(directory, sorted([...others, ...made]), tag);
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed) throw failed.reason;
+  const lockFile = path.join(directory, 'lock');
+  await appendFile(lockFile, '');
+  const lease = await acquireLease(context, lockFile, 'exclusive');
+  try {
+    const sources = await provideSources(context, request, directory);
+    const made = await makeMissing(context, request, directory, tag, sources);
+    return { directory, tag, made, ...(sources.sourcesFile ? { sourcesFile: sources.sourcesFile } : {}) };
+  } finally {
+    await lease.release();
   }
-  return { directory, tag, made: missing, ...(sources.sourcesFile ? { sourcesFile: sources.sourcesFile } : {}) };
 }
 
-async function makeImage(
+/** What was made is kept even where another platform failed, so that a second attempt has less to do. */
+async function makeMissing(
   context: Context,
   request: BootstrapRequest,
-  platform: Platform,
   directory: string,
+  tag: string,
   sources: AptSources,
-): Promise<Descriptor> {
+): Promise<readonly Platform[]> {
+  const present = await readManifests(directory);
+  const missing = request.platforms.filter((platform) => !present.some((manifest) => isFor(manifest, platform)));
+  if (missing.length === 0) return [];
+  const temporary = path.join(directory, 'making');
+  await rm(temporary, { recursive: true, force: true }); // of a run that was killed
+  await mkdir(temporary);
+  try {
+    const limit = pLimit(atOnce);
+    const outcomes = await Promise.allSettled(
+      missing.map((platform) => limit(() => makeImage(context, { request, platform, sources, directory, temporary }))),
+    );
+    const made = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    if (made.length > 0) await writeLayout(directory, sorted([...present, ...made]), tag);
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed) throw failed.reason;
+    return missing;
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+interface Making {
+  readonly request: BootstrapRequest;
+  readonly platform: Platform;
+  readonly sources: AptSources;
+  readonly directory: string;
+  readonly temporary: string;
+}
+
+async function makeImage(context: Context, { request, platform, sources, directory, temporary }: Making): Promise<Descriptor> {
   const { base, sourceDateEpoch } = request;
   const architecture = debianArchitecture(platform);
   if (!architecture) {
@@ -81,19 +109,14 @@ async function makeImage(
       remedy: 'Use `--bases registry` with an image that has it, or leave the platform out.',
     });
   }
-  const temporary = await mkdtemp(path.join(directory, '.bootstrap-'));
-  try {
-    const tarFile = path.join(temporary, `${architecture}.tar`);
-    const isRoot = process.getuid?.() === 0;
-    const command = mmdebstrap({ base, architecture, tarFile, ...sources, sourceDateEpoch, isRoot });
-    const onLine = (line: string): void => request.onLine?.(`${architecture}: ${line}`);
-    await run(context, command, { onLine }).catch((error: unknown) => {
-      throw bootstrapFailure(error, base, architecture);
-    });
-    return await writeImage(directory, platform, tarFile, sourceDateEpoch);
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
+  const tarFile = path.join(temporary, `${architecture}.tar`);
+  const isRoot = process.getuid?.() === 0;
+  const command = mmdebstrap({ base, architecture, tarFile, ...sources, sourceDateEpoch, isRoot });
+  const onLine = (line: string): void => request.onLine?.(`${architecture}: ${line}`);
+  await run(context, command, { onLine }).catch((error: unknown) => {
+    throw bootstrapFailure(error, base, architecture);
+  });
+  return writeImage(directory, platform, tarFile, sourceDateEpoch);
 }
 
 /**

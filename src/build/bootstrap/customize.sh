@@ -37,5 +37,5 @@ printf 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb || true"; };\nD
 # Of this machine, of this day, or made again when wanted.
 rm -f "$root/etc/machine-id" "$root/etc/hostname" "$root/etc/resolv.conf" \
     "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-" \
-    "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root/var/cache/ldconfig/aux-cache"
+    "$root"/var/cache/apt/*.bin "$root"/var/cache/debconf/*-old "$root"/var/lib/dpkg/*-old "$root/var/cache/ldconfig/aux-cache"
 find "$root/var/log" -type f -delete

@@ -44,18 +44,26 @@ const slimPaths = [
   'path-include=/usr/share/doc/apt/examples/*',
 ];
 
+/**
+ * As root, mmdebstrap mounts into its tree and starts programs that outlive it when it is killed: in namespaces of its
+ * own nothing of that stays behind (unshare(1), --kill-child). Everyone else has `--mode=unshare`, which does the same.
+ */
+const ownNamespaces = ['--mount', '--pid', '--mount-proc', '--kill-child'];
+
 /** The options of --dpkgopt and --aptopt stay in the image, so that packages installed later are treated alike. */
 export function mmdebstrap(step: BootstrapStep): Command {
   const { base } = step;
   return {
-    program: 'mmdebstrap',
+    program: step.isRoot ? 'unshare' : 'mmdebstrap',
     args: [
+      ...(step.isRoot ? [...ownNamespaces, 'mmdebstrap'] : []),
       `--mode=${step.isRoot ? 'root' : 'unshare'}`,
       `--architectures=${step.architecture}`,
       '--variant=minbase',
       '--components=main',
       '--format=tar',
       ...(base.slim ? slimPaths.map((option) => `--dpkgopt=${option}`) : []),
+      '--dpkgopt=force-unsafe-io', // a build that a power cut ends is begun anew: no fsync for every file
       '--aptopt=Acquire::Languages "none"',
       '--aptopt=APT::AutoRemove::SuggestsImportant "false"',
       `--customize-hook=${customizeScript}`,
@@ -63,6 +71,11 @@ export function mmdebstrap(step: BootstrapStep): Command {
       step.tarFile,
       ...(step.sourcesFile ? [step.sourcesFile] : []),
     ],
-    env: { SOURCE_DATE_EPOCH: String(step.sourceDateEpoch), PROSE_SHIP_SUITES: step.suites.join(' ') },
+    env: {
+      SOURCE_DATE_EPOCH: String(step.sourceDateEpoch),
+      PROSE_SHIP_SUITES: step.suites.join(' '),
+      // Its tree goes where it is cleaned up; another user of a user namespace could not reach it there.
+      ...(step.isRoot ? { TMPDIR: path.dirname(step.tarFile) } : {}),
+    },
   };
 }
