@@ -24,6 +24,7 @@ export interface RecipeVariable {
 /** The annotated `prose-ship.yaml` that `init` writes: every key is there or explained. */
 export function siteTemplate(answers: SiteAnswers): string {
   const { name, domain, recipe, version = '1.0.0', platforms = ['linux/arm/v7', 'linux/arm64'], hosts = {}, variables = [] } = answers;
+  const fill = (value: unknown) => JSON.stringify(value).replaceAll('{{ site.domain }}', domain).replaceAll('{{ site.name }}', name);
   const plain = variables.filter(({ type }) => type !== 'secret');
   const secrets = variables.filter(({ type }) => type === 'secret');
   return `# One installation of a chat server. \`prose-ship check\` tells what is wrong with this file; docs/site-reference.md has every key.
@@ -45,13 +46,13 @@ domain: ${quote(domain)}
 platforms: [${platforms.map(quote).join(', ')}]
 
 # Values for the variables of the recipe. Commented out are the defaults.
-${section('variables', plain)}
+${section('variables', plain, fill)}
 
 # Where secrets come from; never the values themselves. Three ways:
 #   smtp_password: {env: SMTP_PASSWORD}
 #   smtp_password: {file: ~/.config/prose-ship/smtp_password}
 #   smtp_password: {command: [op, read, op://vault/smtp/password]}
-${section('secrets', secrets)}
+${section('secrets', secrets, fill)}
 
 # The devices, by names of your choice: what \`ssh\` takes, or {address, user, port}.
 #   kitchen: pi@raspberrypi.local
@@ -67,12 +68,12 @@ components: {}
 `;
 }
 
-function section(key: string, variables: readonly RecipeVariable[]): string {
+function section(key: string, variables: readonly RecipeVariable[], fill: (value: unknown) => string): string {
   const open = variables.filter(({ required }) => required);
   const lines = variables.map(({ name, type, description, required, default: value }) =>
     type === 'secret'
       ? `  # ${description}\n  ${required ? '' : '# '}${name}: {env: ${name.toUpperCase()}}`
-      : `  # ${description} (${type})\n  ${required ? `${name}:` : `# ${name}: ${JSON.stringify(value)}`}`,
+      : `  # ${description} (${type})\n  ${required ? `${name}:` : `# ${name}: ${fill(value)}`}`,
   );
   return [`${key}:${open.length === 0 ? ' {}' : ''}`, ...lines].join('\n');
 }

@@ -120,8 +120,9 @@ export function show(value: unknown): string {
 }
 
 function sizeRemedy(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): string {
-  const what = issue.origin === 'string' ? 'characters' : issue.origin === 'array' ? 'entries' : '';
-  return `${issue.code === 'too_small' ? `At least ${issue.minimum}` : `At most ${issue.maximum}`} ${what}`.trim() + '.';
+  const unit = { string: 'in characters', array: 'in entries' }[String(issue.origin)];
+  const limit = issue.code === 'too_small' ? `At least ${issue.minimum}` : `At most ${issue.maximum}`;
+  return unit === undefined ? `${limit}.` : `${limit}, ${unit}.`;
 }
 
 function typeName(value: unknown): string {
