@@ -102,11 +102,8 @@ test('secrets are shown nowhere', async (t) => {
 });
 
 test('too long: ended with all that it started', async (t) => {
-  let found = Promise.resolve(0);
-  const run = connection.run(sleeper(72001), { timeoutMs: 3_000, onLine: () => void (found = running('72001')) });
-  const error = await t.throwsAsync(run, { instanceOf: ShipError });
+  const error = await t.throwsAsync(connection.run(sleeper(72001), { timeoutMs: 500 }), { instanceOf: ShipError });
   t.is(error.code, 'E_TIMEOUT');
-  t.true((await found) > 0, 'it was there');
   t.is(await running('72001'), 0);
 });
 
@@ -114,8 +111,14 @@ test('interrupted: ended with all that it started, and the connection stays good
   const controller = new AbortController();
   const client = await sshd.client();
   const own = await connect({ ...client.context, signal: controller.signal }, client.host);
-  const run = own.run(sleeper(73001), { onLine: () => controller.abort() });
+  let found = 0;
+  const look = async () => {
+    found = await running('73001');
+    controller.abort();
+  };
+  const run = own.run(sleeper(73001), { onLine: () => void look() });
   await t.throwsAsync(run, { instanceOf: ShipError, code: 'E_INTERRUPTED' });
+  t.true(found > 0, 'it was there');
   t.is(await running('73001'), 0);
   await t.throwsAsync(own.run(['true']), { code: 'E_INTERRUPTED' });
   await own.close();
@@ -147,7 +150,7 @@ test('a link that goes dead without a word is noticed', async (t) => {
   const run = own.run(sleeper(76001), { onLine: () => link.stall() });
   const error = await t.throwsAsync(run, { instanceOf: ShipError, code: 'E_CONNECTION_LOST' });
   t.true(error.message.includes('Keepalive timeout'), error.message);
-  t.true(performance.now() - startedAt < 10_000);
+  t.true(performance.now() - startedAt < 30_000);
   await own.close();
 });
 

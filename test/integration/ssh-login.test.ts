@@ -273,7 +273,7 @@ test('interrupted while it waits for the host', async (t) => {
   void link.joined().then(() => controller.abort());
   const startedAt = performance.now();
   await t.throwsAsync(connect(context, client.host), { instanceOf: ShipError, code: 'E_INTERRUPTED' });
-  t.true(performance.now() - startedAt < 5_000);
+  t.true(performance.now() - startedAt < 14_000, 'before the timeout');
 });
 
 async function ended(child: ChildProcess): Promise<void> {
