@@ -1,4 +1,4 @@
-import { cp, mkdir, readFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { deviceFiles, devicePaths } from '../../src/device/files.ts';
 import { parseInventory, type HostInventory } from '../../src/device/inventory.ts';
@@ -38,6 +38,14 @@ export class Device {
   /** Lays a release into the drop zone. */
   async upload(release: SampleRelease): Promise<string> {
     return writeSampleRelease(path.join(this.host.root, devicePaths.incomingDirectory), release);
+  }
+
+  /** Lays a release down as a baked card holds it (docs/device.md). */
+  async bake(release: SampleRelease): Promise<string> {
+    const id = await writeSampleRelease(path.join(this.host.root, devicePaths.releasesDirectory), release);
+    const journal = ['format\t1', `id\t${id}`, 'goal\trollout', 'state\tuploaded', 'next\tverified', 'from\t-', ''];
+    await writeFile(path.join(this.host.root, devicePaths.stateDirectory, 'journal'), journal.join('\n'));
+    return id;
   }
 
   /** Runs a verb; `environment` is shell assignments, `PROSE_SHIP_FAULT=stopped`. */

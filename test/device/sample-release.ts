@@ -31,6 +31,10 @@ export interface SampleService {
   readonly healthcheck?: readonly string[];
   /** Write other layer digests into the plan than the archive holds. */
   readonly wrongPlan?: boolean;
+  /** Adds a file of zeros to the image, which compress to next to nothing. */
+  readonly paddingMiB?: number;
+  /** Send images/COMPONENT.size along. */
+  readonly sizeHint?: boolean;
 }
 
 export const project = 'sample';
@@ -44,11 +48,13 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
   const plan: (readonly (string | number)[])[] = [['format', 1], ['id', id], ['name', project], ['version', release.version]];
   const compose: Record<string, unknown> = {};
   const archives = new Map<string, Buffer>();
+  const hints = new Map<string, string>();
   for (const service of release.services) {
     const image = await sampleImage(service);
     const diffIds = service.wrongPlan ? image.diffIds.toReversed() : image.diffIds;
     plan.push(['image', service.name, image.reference, image.configDigest, diffIds.join(',')]);
     archives.set(`images/${service.name}.tar.gz`, image.archive);
+    if (service.sizeHint) hints.set(`images/${service.name}.size`, `${image.sizeBytes}\n`);
     if (service.file !== undefined) {
       const name = `${service.name}.conf`;
       files.set(`files/${fileHash(service.file)}/${name}`, service.file);
@@ -67,7 +73,7 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
   files.set('SHA256SUMS', sums([...files, ...archives]));
   files.set('UPLOAD.sha256', sums([...archives]));
   files.set('platform', `${platform}\n`);
-  for (const [name, content] of [...files, ...archives]) {
+  for (const [name, content] of [...files, ...archives, ...hints]) {
     await mkdir(path.dirname(path.join(target, name)), { recursive: true });
     await writeFile(path.join(target, name), content);
   }
@@ -97,7 +103,7 @@ function composeService(service: SampleService, reference: string): object {
 async function sampleImage(service: SampleService) {
   const layers = [
     await tar([['bin/busybox', await readFile(await staticBusybox()), 0o755], ['bin/sh', '/bin/busybox', 'link']]),
-    await tar([[`www/version`, service.content, 0o644], ['data/.keep', '', 0o644]]),
+    await tar([[`www/version`, service.content, 0o644], ['data/.keep', '', 0o644], ...padding(service)]),
   ];
   const diffIds = layers.map((layer) => `sha256:${sha256(layer)}`);
   const config = JSON.stringify({
@@ -114,10 +120,16 @@ async function sampleImage(service: SampleService) {
     ['1.tar', layers[1]!, 0o644],
     ['manifest.json', JSON.stringify(manifest), 0o644],
   ]);
-  return { reference, configDigest: `sha256:${sha256(config)}`, diffIds, archive: gzipSync(archive, { level: 1 }) };
+  return { reference, configDigest: `sha256:${sha256(config)}`, diffIds, sizeBytes: archive.length, archive: gzipSync(archive, { level: 1 }) };
 }
 
-async function tar(entries: readonly (readonly [name: string, content: string | Buffer, mode: number | 'link'])[]): Promise<Buffer> {
+type Entry = readonly [name: string, content: string | Buffer, mode: number | 'link'];
+
+function padding({ paddingMiB }: SampleService): Entry[] {
+  return paddingMiB ? [['padding', Buffer.alloc(paddingMiB * 2 ** 20), 0o644]] : [];
+}
+
+async function tar(entries: readonly Entry[]): Promise<Buffer> {
   const stream = pack();
   for (const [name, content, mode] of entries) {
     const mtime = new Date(0);

@@ -143,7 +143,10 @@ probe_xmpp() {
     -servername "$3" >"$scratch/xmpp" 2>"$scratch/xmpp-errors"
   if grep -q '<mechanism[ >]' "$scratch/xmpp"; then return 0; fi
   probe_answer=$(one_line "$(tail -c 300 "$scratch/xmpp")")
-  [ -n "${probe_answer# }" ] || probe_answer="no TLS stream ($(tail_of "$scratch/xmpp-errors" 2))"
+  if [ -z "${probe_answer# }" ]; then
+    reason=$(tail_of "$scratch/xmpp-errors" 2)
+    probe_answer="no TLS stream: ${reason:-no STARTTLS for $3 was offered}"
+  fi
   return 1
 }
 
