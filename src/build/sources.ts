@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { open, readdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline, type Readable, type Transform } from 'node:stream';
+import { PassThrough, type Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import type { Context } from '../context.ts';
-import { ExitStatus, ShipError } from '../errors.ts';
+import { ExitStatus, ShipError, interrupted } from '../errors.ts';
 import { replaceDirectory } from '../host/files.ts';
 import { download } from '../host/http.ts';
 import { run, type Command } from '../host/process.ts';
@@ -92,37 +93,34 @@ async function provideUrl(
 
 /** GNU tar refuses names that lead out of the folder. */
 async function unpack(context: Context, source: UrlSource, archive: string, directory: string): Promise<void> {
-  const input = await decompress(archive);
-  const command = { program: 'tar', args: ['--extract', '--no-same-owner', '--directory', directory] };
+  const tarFile = `${archive}.tar`;
   try {
-    await run(context, command, { input });
+    await pipeline(createReadStream(archive), await decompressor(archive), createWriteStream(tarFile), { signal: context.signal });
+    await run(context, { program: 'tar', args: ['--extract', '--no-same-owner', '--file', tarFile, '--directory', directory] });
   } catch (error) {
-    if (!(error instanceof ShipError) || error.code !== 'E_COMMAND_FAILED') throw error;
+    if (context.signal.aborted) throw context.signal.reason instanceof ShipError ? context.signal.reason : interrupted();
+    if (error instanceof ShipError && error.code !== 'E_COMMAND_FAILED') throw error;
+    const output = error instanceof ShipError ? error.output : undefined;
     throw new ShipError({
       code: 'E_SOURCE_ARCHIVE',
       message: `'${source.url}' is not a tar archive that can be unpacked`,
       remedy: 'A URL source is a .tar, .tar.gz or .tar.zst file.',
-      ...(error.output ? { output: error.output } : {}),
+      ...(output ? { output } : {}),
       cause: error,
     });
+  } finally {
+    await rm(tarFile, { force: true });
   }
 }
 
 /** By its first bytes, because an address need not end in the right letters (RFC 1952; RFC 8878). */
-async function decompress(archive: string): Promise<Readable> {
+async function decompressor(archive: string): Promise<Transform> {
   const handle = await open(archive);
   const magic = (await handle.read(Buffer.alloc(4), 0, 4, 0)).buffer.toString('hex');
   await handle.close();
-  const content = createReadStream(archive);
-  if (magic.startsWith('1f8b')) return connect(content, createGunzip());
-  if (magic === '28b52ffd') return connect(content, createZstdDecompress());
-  return content;
-}
-
-/** An error of either ends the other, and reaches whoever reads the result. */
-function connect(from: Readable, through: Transform): Readable {
-  pipeline(from, through, () => {});
-  return through;
+  if (magic.startsWith('1f8b')) return createGunzip();
+  if (magic === '28b52ffd') return createZstdDecompress();
+  return new PassThrough();
 }
 
 /** Archives of a release usually hold one folder, NAME-VERSION: that is the context then. */
