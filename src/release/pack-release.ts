@@ -6,7 +6,6 @@ import { openArchive, type Archive } from '../oci/archive/read-archive.ts';
 import { formatPlatform, platformSlug, type Platform } from '../oci/platform.ts';
 import type { Deployment } from '../site/model.ts';
 import { renderDeployment } from '../site/render.ts';
-import { Secret } from '../secret.ts';
 import { readableJson } from './canonical-json.ts';
 import { checksumsFile, describeFile, formatChecksums } from './checksums.ts';
 import type { ReleaseFile, ReleaseImage, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
@@ -59,7 +58,7 @@ export async function packRelease(
       const file = await put(`files/${hash}/${name}`, content);
       files.push({ ...file, name, mode: `0${mode.toString(8).padStart(3, '0')}`, uid, gid });
     }
-    manifest = describeRelease(deployment, { images, files, compose: await put('compose.yaml', rendered.compose) });
+    manifest = describeRelease(deployment, { images, files, compose: await put('compose.yaml', rendered.compose), secrets: rendered.secrets });
     const plans: ReleaseFile[] = [];
     for (const platform of releasePlatforms(manifest)) plans.push(await put(planPath(platform), rolloutPlan(manifest, platform)));
     const document = await put(manifestFile, readableJson(manifest));
@@ -111,10 +110,9 @@ async function putImage(target: string, { component, platform, file, archive }: 
 }
 
 function describeRelease(
-  { site, recipe, variables }: Deployment,
-  content: Pick<ReleaseManifest, 'images' | 'files' | 'compose'>,
+  { site, recipe }: Deployment,
+  content: Pick<ReleaseManifest, 'images' | 'files' | 'compose' | 'secrets'>,
 ): ReleaseManifest {
-  const secrets = Object.entries(variables).filter(([, value]) => value instanceof Secret);
   const manifest = {
     format: 1 as const,
     name: site.name,
@@ -125,7 +123,6 @@ function describeRelease(
     rollout: recipe.rollout,
     data: recipe.data,
     ...(recipe.accounts ? { accounts: recipe.accounts } : {}),
-    secrets: secrets.map(([name]) => name).sort(),
   };
   return { ...manifest, id: releaseId(manifest) };
 }
