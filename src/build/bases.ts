@@ -24,8 +24,9 @@ export type ProvidedBase =
   | {
       readonly kind: 'bootstrap';
       readonly reference: string;
-      /** Value of --build-context: `oci-layout://DIR:TAG`. */
-      readonly namedContext: string;
+      /** OCI layout with one image index named `tag`. */
+      readonly directory: string;
+      readonly tag: string;
       readonly suite: string;
       /** This machine's mirror for RUN steps, offered as the build secret `apt-sources`; absent: Debian's ordinary one. */
       readonly aptSourcesFile?: string;
@@ -53,7 +54,8 @@ export async function provideBase(context: Context, request: BaseRequest): Promi
   return {
     kind: 'bootstrap',
     reference,
-    namedContext: `oci-layout://${directory}:${tag}`,
+    directory,
+    tag,
     suite: base.suite,
     ...(sourcesFile ? { aptSourcesFile: sourcesFile } : {}),
     isCached: made.length === 0,

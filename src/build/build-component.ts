@@ -3,20 +3,18 @@ import path from 'node:path';
 import type { Context } from '../context.ts';
 import { ShipError } from '../errors.ts';
 import { replaceDirectory } from '../host/files.ts';
-import { run, type Command } from '../host/process.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { readLayout, writeLayout } from '../oci/layout.ts';
-import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
+import { readLayout } from '../oci/layout.ts';
+import { formatPlatform, samePlatform, type Platform } from '../oci/platform.ts';
 import type { Secret } from '../secret.ts';
 import type { TaskReport } from '../tasks.ts';
 import type { ProvidedBase } from './bases.ts';
-import { buildxBuild, type BuildxOutput, type BuildxStep } from './buildx.ts';
-import { buildFailure } from './failure.ts';
+import type { BuildxStep } from './buildx.ts';
+import { buildByLoading } from './graphdriver/build-by-loading.ts';
 import type { BuildPlan, ComponentBuild } from './plan.ts';
 import { withPrivateFiles } from './private-files.ts';
 import { BuildProgress } from './progress.ts';
-import { saveIntoLayout } from './saved-image.ts';
+import { runBuildx, type BuildxRun } from './run-buildx.ts';
 
 /** One image of one platform, in the layout that `build` wrote. */
 export interface BuiltImage {
@@ -51,8 +49,9 @@ export async function buildComponent(context: Context, request: ComponentRequest
   await withPrivateFiles(context, request.secrets, (secretFiles) =>
     replaceDirectory(path.resolve(build.layoutDirectory), async (directory) => {
       const step = await describeStep(request, secretFiles);
-      if (request.exportsLayouts) await runBuildx(context, request, { ...step, output: { kind: 'layout', directory } }, progress);
-      else await buildByLoading(context, request, step, directory, progress);
+      const buildx: BuildxRun = { component: build.component, progress, report: request.report };
+      if (request.exportsLayouts) await runBuildx(context, { ...step, output: { kind: 'layout', directory } }, buildx);
+      else await buildByLoading(context, { step, bases: request.bases, directory }, buildx);
     }),
   );
   const layout = await readLayout(build.layoutDirectory);
@@ -79,7 +78,9 @@ async function describeStep(request: ComponentRequest, secretFiles: Readonly<Rec
     sourceDateEpoch: plan.sourceDateEpoch,
     args: build.args,
     secretFiles: { ...aptSources(bases), ...secretFiles },
-    namedContexts: Object.fromEntries(bases.flatMap((base) => (base.kind === 'bootstrap' ? [[base.reference, base.namedContext]] : []))),
+    namedContexts: Object.fromEntries(
+      bases.flatMap((base) => (base.kind === 'bootstrap' ? [[base.reference, `oci-layout://${base.directory}:${base.tag}`]] : [])),
+    ),
     ...(hasCache ? { cacheFrom } : {}),
     ...(build.cacheTo ? { cacheTo: build.cacheTo } : {}),
     noCache: plan.noCache,
@@ -92,51 +93,6 @@ function aptSources(bases: readonly ProvidedBase[]): Readonly<Record<string, str
   const [first] = bootstrapped;
   if (!first?.aptSourcesFile || bootstrapped.some(({ suite }) => suite !== first.suite)) return {};
   return { 'apt-sources': first.aptSourcesFile };
-}
-
-async function runBuildx(context: Context, request: ComponentRequest, step: BuildxStep, progress: BuildProgress): Promise<void> {
-  try {
-    await run(context, buildxBuild(step), {
-      onLine: (line) => {
-        const changed = progress.accept(line);
-        request.report.log(line, 'debug');
-        if (changed?.state === 'running' && changed.isInstruction) request.report.log(changed.name);
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof ShipError) || error.code !== 'E_COMMAND_FAILED') throw error;
-    throw buildFailure(request.build.component, { dockerfile: step.dockerfile, platforms: step.platforms }, progress, error);
-  }
-}
-
-/**
- * The way round for engines that export nothing: each platform goes into the image store under a name of our own, and
- * out by `docker save`. Such layers keep the times of the build, so two machines do not get the same bytes.
- */
-async function buildByLoading(
-  context: Context,
-  request: ComponentRequest,
-  step: Omit<BuildxStep, 'output'>,
-  directory: string,
-  progress: BuildProgress,
-): Promise<void> {
-  request.report.log('This engine cannot export layouts: images go through `docker save`, and are not reproducible bit for bit', 'warning');
-  const manifests: Descriptor[] = [];
-  for (const platform of request.plan.platforms) {
-    const reference = `prose-ship-build/${request.build.component}:${platformSlug(platform)}-${String(process.pid)}`;
-    const output: BuildxOutput = { kind: 'load', reference };
-    try {
-      await runBuildx(context, request, { ...step, platforms: [platform], output }, progress);
-      manifests.push(await saveIntoLayout(context, docker(request, 'save', reference), platform, directory));
-    } finally {
-      await run({ ...context, signal: new AbortController().signal }, docker(request, 'image', 'rm', '--force', reference)).catch(() => {});
-    }
-  }
-  await writeLayout(directory, manifests);
-}
-
-function docker({ builder: { dockerHost } }: ComponentRequest, ...args: string[]): Command {
-  return { program: 'docker', args, ...(dockerHost ? { env: { DOCKER_HOST: dockerHost } } : {}) };
 }
 
 function incomplete(build: ComponentBuild, platform: Platform): ShipError {

@@ -4,13 +4,13 @@ import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { extract } from 'tar-stream';
-import type { Context } from '../context.ts';
-import { ShipError } from '../errors.ts';
-import { failure, start, type Command } from '../host/process.ts';
-import { MediaType, type Descriptor } from '../oci/descriptor.ts';
-import { blobPath, readLayout, writeBlob } from '../oci/layout.ts';
-import { isDigest } from '../oci/digest.ts';
-import type { Platform } from '../oci/platform.ts';
+import type { Context } from '../../context.ts';
+import { ShipError } from '../../errors.ts';
+import { failure, start, type Command } from '../../host/process.ts';
+import { MediaType, type Descriptor } from '../../oci/descriptor.ts';
+import { blobPath, readLayout, writeBlob } from '../../oci/layout.ts';
+import { isDigest } from '../../oci/digest.ts';
+import type { Platform } from '../../oci/platform.ts';
 
 /**
  * Streams `docker save` of one image into a layout directory and returns its manifest. Engines from 25 on write an OCI
