@@ -13,7 +13,7 @@ import type { BuildxStep } from './buildx.ts';
 import { buildByLoading } from './graphdriver/build-by-loading.ts';
 import type { BuildPlan, ComponentBuild } from './plan.ts';
 import { withPrivateFiles } from './private-files.ts';
-import { BuildProgress } from './progress.ts';
+import type { InstructionCounts } from './progress.ts';
 import { runBuildx, type BuildxRun } from './run-buildx.ts';
 
 /** One image of one platform, in the layout that `build` wrote. */
@@ -45,13 +45,14 @@ export interface ComponentResult {
 /** @throws ShipError E_BUILD_FAILED, E_BUILD_INCOMPLETE when buildx left a platform out */
 export async function buildComponent(context: Context, request: ComponentRequest): Promise<ComponentResult> {
   const { build, plan } = request;
-  const progress = new BuildProgress();
+  let counts: InstructionCounts = { instructions: 0, cached: 0 };
   await withPrivateFiles(context, request.secrets, (secretFiles) =>
     replaceDirectory(path.resolve(build.layoutDirectory), async (directory) => {
       const step = await describeStep(request, secretFiles);
-      const buildx: BuildxRun = { component: build.component, progress, report: request.report };
-      if (request.exportsLayouts) await runBuildx(context, { ...step, output: { kind: 'layout', directory } }, buildx);
-      else await buildByLoading(context, { step, bases: request.bases, directory }, buildx);
+      const buildx: BuildxRun = { component: build.component, report: request.report };
+      counts = request.exportsLayouts
+        ? await runBuildx(context, { ...step, output: { kind: 'layout', directory } }, buildx)
+        : await buildByLoading(context, { step, bases: request.bases, directory }, buildx);
     }),
   );
   const layout = await readLayout(build.layoutDirectory);
@@ -60,8 +61,7 @@ export async function buildComponent(context: Context, request: ComponentRequest
     if (!image) throw incomplete(build, platform);
     return { component: build.component, platform, layoutDirectory: build.layoutDirectory, manifestDigest: image.manifestDigest };
   });
-  const { instructions, cached } = progress.counts();
-  return { images, isCached: instructions === cached };
+  return { images, isCached: counts.instructions === counts.cached };
 }
 
 async function describeStep(request: ComponentRequest, secretFiles: Readonly<Record<string, string>>): Promise<Omit<BuildxStep, 'output'>> {

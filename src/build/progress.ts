@@ -12,6 +12,12 @@ export interface BuildStep {
   readonly lines: string[];
 }
 
+/** How many instructions there were, and how many of them the cache answered. */
+export interface InstructionCounts {
+  readonly instructions: number;
+  readonly cached: number;
+}
+
 export interface FailedStep {
   readonly name?: string;
   readonly platform?: string;
@@ -26,7 +32,7 @@ const stepLine = /^#(\d+) (.*)$/;
 const instruction = /^\[(?:(?<platform>[a-z0-9]+\/[a-z0-9/]+(?:->[a-z0-9/]+)?) )?(?:\S+ )?\d+\/\d+\] (?<verb>[A-Z]+)/;
 const outputLine = /^\d+\.\d+ (.*)$/;
 
-/** Reads buildx's plain output line by line (BuildKit, util/progress/progressui/printer.go). */
+/** Reads the plain output of one run of buildx line by line (BuildKit, util/progress/progressui/printer.go). */
 export class BuildProgress {
   readonly #steps = new Map<number, BuildStep>();
   #reason: string | undefined;
@@ -44,8 +50,7 @@ export class BuildProgress {
     return this.#change(step, text);
   }
 
-  /** How many instructions there were, and how many of them the cache answered. */
-  counts(): { readonly instructions: number; readonly cached: number } {
+  counts(): InstructionCounts {
     const instructions = [...this.#steps.values()].filter((step) => step.isInstruction);
     return { instructions: instructions.length, cached: instructions.filter(({ state }) => state === 'cached').length };
   }

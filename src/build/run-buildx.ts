@@ -4,12 +4,11 @@ import { run } from '../host/process.ts';
 import type { TaskReport } from '../tasks.ts';
 import { buildxBuild, type BuildxStep } from './buildx.ts';
 import { buildFailure } from './failure.ts';
-import type { BuildProgress } from './progress.ts';
+import { BuildProgress, type InstructionCounts } from './progress.ts';
 
 /** Who follows a run of buildx. */
 export interface BuildxRun {
   readonly component: string;
-  readonly progress: BuildProgress;
   readonly report: Pick<TaskReport, 'log'>;
 }
 
@@ -17,7 +16,8 @@ export interface BuildxRun {
  * Runs buildx, reads what it prints, and reports each instruction that begins.
  * @throws ShipError E_BUILD_FAILED with the failing step
  */
-export async function runBuildx(context: Context, step: BuildxStep, { component, progress, report }: BuildxRun): Promise<void> {
+export async function runBuildx(context: Context, step: BuildxStep, { component, report }: BuildxRun): Promise<InstructionCounts> {
+  const progress = new BuildProgress();
   try {
     await run(context, buildxBuild(step), {
       onLine: (line) => {
@@ -26,6 +26,7 @@ export async function runBuildx(context: Context, step: BuildxStep, { component,
         if (changed?.state === 'running' && changed.isInstruction) report.log(changed.name);
       },
     });
+    return progress.counts();
   } catch (error) {
     if (!(error instanceof ShipError) || error.code !== 'E_COMMAND_FAILED') throw error;
     throw buildFailure(component, step, progress, error);

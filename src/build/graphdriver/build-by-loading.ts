@@ -5,6 +5,7 @@ import { writeLayout } from '../../oci/layout.ts';
 import { platformSlug } from '../../oci/platform.ts';
 import type { ProvidedBase } from '../bases.ts';
 import type { BuildxStep } from '../buildx.ts';
+import type { InstructionCounts } from '../progress.ts';
 import { runBuildx, type BuildxRun } from '../run-buildx.ts';
 import { loadBase } from './loaded-base.ts';
 import { saveIntoLayout } from './saved-image.ts';
@@ -21,7 +22,7 @@ export interface LoadingBuild {
  * loaded, each platform is built into the image store under a name of our own, and comes out by `docker save`. Such
  * layers keep the times of the build, so two builds do not give the same bytes.
  */
-export async function buildByLoading(context: Context, { step, bases, directory }: LoadingBuild, buildx: BuildxRun): Promise<void> {
+export async function buildByLoading(context: Context, { step, bases, directory }: LoadingBuild, buildx: BuildxRun): Promise<InstructionCounts> {
   buildx.report.log('This engine cannot export layouts: images go through `docker save`, and are not reproducible bit for bit', 'warning');
   const docker = (...args: string[]): Command => ({
     program: 'docker',
@@ -29,6 +30,7 @@ export async function buildByLoading(context: Context, { step, bases, directory 
     ...(step.dockerHost ? { env: { DOCKER_HOST: step.dockerHost } } : {}),
   });
   const manifests: Descriptor[] = [];
+  const total = { instructions: 0, cached: 0 };
   for (const platform of step.platforms) {
     const namedContexts: Record<string, string> = {};
     for (const base of bases) {
@@ -36,8 +38,10 @@ export async function buildByLoading(context: Context, { step, bases, directory 
     }
     const reference = `prose-ship-build/${buildx.component}:${platformSlug(platform)}-${process.pid}`;
     try {
-      await runBuildx(context, { ...step, platforms: [platform], namedContexts, output: { kind: 'load', reference } }, buildx);
-      manifests.push(await saveIntoLayout(context, docker('save', reference), platform, directory));
+      const counts = await runBuildx(context, { ...step, platforms: [platform], namedContexts, output: { kind: 'load', reference } }, buildx);
+      total.instructions += counts.instructions;
+      total.cached += counts.cached;
+      manifests.push(await saveIntoLayout(context, docker, reference, platform, directory));
     } finally {
       // An interrupted build is cleaned up too. There may be no image to remove.
       const uninterrupted = { ...context, signal: new AbortController().signal };
@@ -45,4 +49,5 @@ export async function buildByLoading(context: Context, { step, bases, directory 
     }
   }
   await writeLayout(directory, manifests);
+  return total;
 }
