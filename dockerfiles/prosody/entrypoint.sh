@@ -4,7 +4,7 @@
 set -eu
 umask 077
 
-certificates=/var/lib/prosody/certs
+certificates=${PROSE_SHIP_CERTIFICATES:-/var/lib/prosody/certs}
 
 fail() {
     echo "entrypoint: $1" >&2

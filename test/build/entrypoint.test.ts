@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+
+const entrypoint = path.join(import.meta.dirname, '../../dockerfiles/prosody/entrypoint.sh');
+
+async function certificatesDirectory(t: ExecutionContext): Promise<string> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-entrypoint-'));
+  t.teardown(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** Runs the entrypoint of the image as it is, with a command that only says that it was reached. */
+async function start(directory: string, domains: string): Promise<{ status: number; stdout: string; stderr: string }> {
+  const env = { ...process.env, PROSE_SHIP_CERTIFICATES: directory, PROSE_SHIP_DOMAINS: domains };
+  return await new Promise((resolve) => {
+    const child = execFile('sh', [entrypoint, 'echo', 'command reached'], { env }, (_error, stdout, stderr) =>
+      resolve({ status: child.exitCode ?? -1, stdout, stderr }),
+    );
+  });
+}
+
+test('each domain gets an ECDSA certificate of its own name and a private key', async (t) => {
+  const directory = await certificatesDirectory(t);
+  const long = `${'a'.repeat(60)}.example.org`;
+  const { status, stdout } = await start(directory, `chat.example ${long}`);
+  t.is(status, 0);
+  t.true(stdout.endsWith('command reached\n'));
+  t.deepEqual((await readdir(directory)).sort(), [`${long}.crt`, `${long}.key`, 'chat.example.crt', 'chat.example.key']);
+  for (const domain of ['chat.example', long]) {
+    const certificate = new X509Certificate(await readFile(path.join(directory, `${domain}.crt`)));
+    t.is(certificate.subjectAltName, `DNS:${domain}`);
+    t.is(certificate.checkHost(domain), domain);
+    t.is(certificate.publicKey.asymmetricKeyType, 'ec');
+    t.is((await stat(path.join(directory, `${domain}.key`))).mode & 0o777, 0o600);
+    t.regex(await readFile(path.join(directory, `${domain}.key`), 'utf8'), /^-----BEGIN PRIVATE KEY-----/);
+  }
+});
+
+test('a certificate that is there is kept; an interrupted attempt, a key alone, is made anew', async (t) => {
+  const directory = await certificatesDirectory(t);
+  await writeFile(path.join(directory, 'mine.example.crt'), 'mine');
+  await writeFile(path.join(directory, 'mine.example.key'), 'mine');
+  await writeFile(path.join(directory, 'half.example.key'), 'half');
+  t.is((await start(directory, 'mine.example half.example')).status, 0);
+  t.is(await readFile(path.join(directory, 'mine.example.crt'), 'utf8'), 'mine');
+  t.is(await readFile(path.join(directory, 'mine.example.key'), 'utf8'), 'mine');
+  t.not(await readFile(path.join(directory, 'half.example.key'), 'utf8'), 'half');
+  t.deepEqual((await readdir(directory)).length, 4);
+});
+
+test('what cannot work is refused before the server starts', async (t) => {
+  const directory = await certificatesDirectory(t);
+  await writeFile(path.join(directory, 'lonely.example.crt'), 'mine');
+  for (const [domains, pattern] of [
+    ['../../etc/passwd', /'\.\.\/\.\.\/etc\/passwd' is not a domain name/],
+    ['-subj', /'-subj' is not a domain name/],
+    ['lonely.example', /lonely\.example\.crt has no key beside it/],
+  ] as const) {
+    const { status, stdout, stderr } = await start(directory, domains);
+    t.is(status, 1);
+    t.regex(stderr, pattern);
+    t.false(stdout.includes('command reached'));
+  }
+});
