@@ -1,19 +1,19 @@
-import readline from 'node:readline/promises';
-
 /** Asks a yes-or-no question; only an explicit yes is one. */
 export type Confirm = (question: string) => Promise<boolean>;
 
-/** `--yes` answers itself; without a terminal nobody can be asked, and the answer is no. */
-export function createConfirm(yes: boolean, input: NodeJS.ReadStream, output: NodeJS.WriteStream, signal: AbortSignal): Confirm {
+export interface ConfirmOptions {
+  /** The answer without asking: `--yes`. */
+  readonly yes: boolean;
+  /** Whether there is a terminal to ask on; without one the answer is no. */
+  readonly canAsk: boolean;
+  readonly ask: (question: string) => Promise<string>;
+}
+
+export function createConfirm({ yes, canAsk, ask }: ConfirmOptions): Confirm {
   return async (question) => {
     if (yes) return true;
-    if (!input.isTTY || !output.isTTY) return false;
-    const terminal = readline.createInterface({ input, output });
-    try {
-      const answer = await terminal.question(`${question} [y/N] `, { signal });
-      return /^y(es)?$/i.test(answer.trim());
-    } finally {
-      terminal.close();
-    }
+    if (!canAsk) return false;
+    const answer = await ask(`${question} [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
   };
 }

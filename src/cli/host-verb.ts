@@ -29,6 +29,9 @@ export function connectOptions(session: Session, options: VerbOptions): ConnectO
   };
 }
 
+/** A login that takes longer than this is told of. */
+const quietLoginMs = 1000;
+
 /** Runs `work` on the hosts one after another, each with a login of its own. */
 export async function onHosts<Result>(
   session: Session,
@@ -41,7 +44,14 @@ export async function onHosts<Result>(
   const deployment = await siteIfAny(session);
   const results: Result[] = [];
   for (const host of hostsOf(deployment?.site.hosts ?? [], names)) {
-    results.push(await withDevice(session.context, host, connectOptions(session, options), (device) => work(device, host)));
+    const { context } = session;
+    const message = `Connecting to ${host.name} ...`;
+    const slowLogin = setTimeout(() => context.emit({ type: 'log', level: 'info', message }), quietLoginMs);
+    const login = withDevice(context, host, connectOptions(session, options), (device) => {
+      clearTimeout(slowLogin);
+      return work(device, host);
+    });
+    results.push(await login.finally(() => clearTimeout(slowLogin)));
   }
   return results;
 }

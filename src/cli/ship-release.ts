@@ -2,12 +2,13 @@ import { verifyRelease } from '../release/verify-release.ts';
 import { UnsetSecret, resolveSecrets } from '../site/secrets.ts';
 import { prepareUpdate, updateTasks } from '../ship/update.ts';
 import type { UpdatePlan } from '../ship/plan-update.ts';
-import { runTasks } from '../tasks.ts';
+import { runTasks, type TaskReport } from '../tasks.ts';
+import type { Release } from '../release/read-release.ts';
 import { Secret } from '../secret.ts';
 import type { Deployment } from '../site/model.ts';
 import { onHosts } from './host-verb.ts';
 import { formatBytes } from './report/format.ts';
-import { releaseOf, siteIfAny } from './site.ts';
+import { hostsOf, releaseOf, siteIfAny } from './site.ts';
 import type { Session, VerbOptions } from './verb.ts';
 
 /** What came of one host, for the `--json` result. */
@@ -16,6 +17,8 @@ export interface ShippedHost {
   readonly release: string;
   readonly sentBytes: number;
   readonly fullBytes: number;
+  /** With `--dry-run`. */
+  readonly plan?: UpdatePlan;
 }
 
 /** The release is proven once, then brought to each host. */
@@ -27,22 +30,33 @@ export async function shipRelease(
 ): Promise<ShippedHost[]> {
   const { context } = session;
   const deployment = await siteIfAny(session);
-  const { directory } = await releaseOf(session, deployment, options);
-  const release = await verifyRelease(directory, { signal: context.signal });
+  const hosts = hostsOf(deployment?.site.hosts ?? [], names).map(({ name }) => name); // before anything takes time
+  const release = await verified(session, await releaseOf(session, deployment, options));
   const secrets = session.dryRun ? new Map<string, string>() : await runtimeSecrets(session, deployment, release.manifest.secrets);
-  return onHosts(session, names, options, async (device, host) => {
+  return onHosts(session, hosts, options, async (device, host) => {
     const prepared = await prepareUpdate(device, release);
     const { plan } = prepared;
     if (session.dryRun) {
       session.print(describePlan(plan));
-      context.emit({ type: 'log', level: 'debug', message: JSON.stringify(plan) });
     } else {
       const allowDowngrade = options['allowDowngrade'] === true;
       const tasks = updateTasks(context, device, release, prepared, { rollout, allowDowngrade, secrets });
       await runTasks(context, [{ id: host.name, title: `${host.name}: ${summary(plan)}`, run: (report) => report.children(tasks) }]);
     }
-    return { host: host.name, release: plan.release, sentBytes: plan.sendBytes, fullBytes: plan.fullBytes };
+    const shipped = { host: host.name, release: plan.release, sentBytes: plan.sendBytes, fullBytes: plan.fullBytes };
+    return session.dryRun ? { ...shipped, plan } : shipped;
   });
+}
+
+/** The release, proven. */
+async function verified({ context }: Session, { directory, manifest: { id } }: Release): Promise<Release> {
+  const holder: { release?: Release } = {};
+  const run = async (report: TaskReport) => {
+    holder.release = await verifyRelease(directory, { signal: context.signal, onProgress: report.progress });
+  };
+  await runTasks(context, [{ id: 'verify', title: `Verify release ${id}`, run }]);
+  if (!holder.release) throw new Error('unreachable: the task ran');
+  return holder.release;
 }
 
 /** One line: from what to what, and how much of it is sent. */

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { ExitStatus, ShipError } from '../errors.ts';
 import { parsePlatform, type Platform } from '../oci/platform.ts';
@@ -65,20 +65,21 @@ function parseHost(text: string): Host {
   };
 }
 
-/** The site, where there is one: verbs that take `user@address` work without. */
+/** The site, where there is one: verbs that take `user@address` work without, unless `--config` names one. */
 export async function siteIfAny(session: Session): Promise<Deployment | undefined> {
-  try {
-    return await loadDeployment(session.context, session.siteFile);
-  } catch (error) {
-    if (error instanceof ShipError && error.code === 'E_NO_SITE') return undefined;
-    throw error;
-  }
+  if (!session.siteIsNamed && !existsSync(session.siteFile)) return undefined;
+  return loadDeployment(session.context, session.siteFile);
 }
 
 /** `--release`, else the one that `prose-ship release` makes of the site. */
 export async function releaseOf(session: Session, deployment: Deployment | undefined, options: VerbOptions): Promise<Release> {
   const named = word(options['release']);
   if (named !== undefined) return readRelease(path.resolve(named));
-  const site = deployment ?? (await loadDeployment(session.context, session.siteFile));
-  return readRelease(releaseDirectory(path.join(outputDirectory(session, options), 'release'), site));
+  if (deployment) return readRelease(releaseDirectory(path.join(outputDirectory(session, options), 'release'), deployment));
+  throw new ShipError({
+    code: 'E_NO_RELEASE',
+    message: 'No release is named, and there is no site file here to find it by',
+    remedy: 'Name its folder with --release DIR, or the site file with --config FILE.',
+    exitStatus: ExitStatus.usage,
+  });
 }

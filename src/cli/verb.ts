@@ -2,7 +2,7 @@ import type { Context } from '../context.ts';
 import type { Confirm } from './confirm.ts';
 
 /**
- * A verb of the command line as data. `main.ts` makes the parser and `--help` of it; the stage's code is imported only
+ * A verb of the command line as data. `program.ts` makes the parser and `--help` of it; the stage's code is imported only
  * when the verb runs, so that `--help` stays fast.
  */
 export interface Verb {
@@ -28,11 +28,22 @@ export interface VerbOption {
   readonly repeatable?: boolean;
 }
 
+/** The options of every verb. */
+export const globalOptions: readonly VerbOption[] = [
+  { flags: '-c, --config <file>', description: 'the site file (default: prose-ship.yaml in this folder)' },
+  { flags: '--json', description: 'one JSON object a line on standard output' },
+  { flags: '-n, --dry-run', description: 'stop after the plan' },
+  { flags: '-y, --yes', description: 'answer every question with yes' },
+  { flags: '-v, --verbose', description: 'show the commands that run, and stack traces' },
+];
+
 /** Everything that the global options decide. */
 export interface Session {
   readonly context: Context;
   /** The site file, absolute. */
   readonly siteFile: string;
+  /** Whether it was named with `--config`: then it must be there. */
+  readonly siteIsNamed: boolean;
   readonly dryRun: boolean;
   readonly json: boolean;
   readonly verbose: boolean;

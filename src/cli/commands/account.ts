@@ -1,6 +1,6 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { connectOption, hostArgument, onHosts } from '../host-verb.ts';
-import { words, type Session, type Verb } from '../verb.ts';
+import { words, type Session, type Verb, type VerbOptions } from '../verb.ts';
 
 const actions = ['add', 'passwd', 'list'] as const;
 
@@ -20,50 +20,69 @@ export const account: Verb = {
   example: 'account add pi@raspberrypi.local alice@chat.example.org --generate',
   run: async (session, args, options) => {
     const action = actions.find((one) => one === args[0]);
-    if (!action) {
-      throw new ShipError({
-        code: 'E_BAD_ACTION',
-        message: `'${String(args[0])}' is not something to do with accounts`,
-        remedy: `It is one of ${actions.join(', ')}.`,
-        exitStatus: ExitStatus.usage,
-      });
+    if (!action) throw wrongUsage('E_BAD_ACTION', `'${String(args[0])}' is not something to do with accounts`, `It is one of ${actions.join(', ')}.`);
+    const [named] = words(args, 2);
+    if (action !== 'list' && named === undefined) {
+      throw wrongUsage('E_NO_JID', 'No account is named', `Name it: \`prose-ship account ${action} ${words(args, 1).join('')} alice@chat.example.org\`.`);
     }
     const { runAccountCommand } = await import('../../ship/account.ts');
     const { currentManifest } = await import('../../ship/current-release.ts');
-    const { randomBytes } = await import('node:crypto');
-    const generated = options['generate'] === true ? randomBytes(15).toString('base64url') : undefined;
-    const password = action === 'list' ? undefined : (generated ?? (await readPassword(session, options['passwordStdin'] === true)));
+    const password = action === 'list' ? undefined : await newPassword(session, options);
     const [result] = await onHosts(session, words(args, 1), options, async (device) => {
       const manifest = await currentManifest(device);
-      const jid = words(args, 2)[0] ?? manifest.domain;
+      const jid = named ?? manifest.domain;
       const output = await runAccountCommand(device, manifest.accounts, manifest.name, {
         action,
         jid,
-        ...(password === undefined ? {} : { password: session.context.secrets.add(password) }),
+        ...(password ? { password: session.context.secrets.add(password.value) } : {}),
       });
       return { jid, output };
     });
-    if (action === 'list') session.print(result?.output ?? '');
+    if (action === 'list') {
+      const accounts = accountsIn(result?.output ?? '');
+      session.print(accounts.join('\n'));
+      return { action, accounts };
+    }
     // The one place where a password is shown: it was made a moment ago, and asked for.
-    else if (generated) session.print(generated);
-    return { action, jid: result?.jid };
+    if (!password?.isGenerated) return { action, jid: result?.jid };
+    session.print(password.value);
+    return { action, jid: result?.jid, password: password.value };
   },
 };
 
+/** The addresses in what a server's tool prints, one a line; prompts and remarks stand beside them. */
+export function accountsIn(output: string): string[] {
+  return output.split(/\r?\n/).map((line) => line.trim()).filter((line) => /^[^\s@:]+@[^\s@]+$/.test(line)).sort();
+}
+
+interface NewPassword {
+  readonly value: string;
+  readonly isGenerated: boolean;
+}
+
+async function newPassword(session: Session, options: VerbOptions): Promise<NewPassword> {
+  if (options['generate'] === true) {
+    const { randomBytes } = await import('node:crypto');
+    return { value: randomBytes(15).toString('base64url'), isGenerated: true };
+  }
+  const value = await readPassword(session, options['passwordStdin'] === true);
+  if (/^[^\r\n]+$/.test(value)) return { value, isGenerated: false };
+  throw wrongUsage('E_BAD_PASSWORD', value === '' ? 'The password is empty' : 'The password has several lines', 'Give one line, or let one be made with --generate.');
+}
+
 async function readPassword(session: Session, fromStdin: boolean): Promise<string> {
   if (!fromStdin && process.stdin.isTTY) {
-    const { askPassword } = await import('../ask-password.ts');
-    return askPassword('Password: ', session.context.signal);
+    const { ask } = await import('../ask.ts');
+    return ask({ text: 'Password: ', signal: session.context.signal, hidden: true });
   }
   if (!fromStdin) {
-    throw new ShipError({
-      code: 'E_NO_PASSWORD',
-      message: 'There is no terminal to ask for a password',
-      remedy: 'Pipe it in with --password-stdin, or let one be made with --generate.',
-      exitStatus: ExitStatus.usage,
-    });
+    throw wrongUsage('E_NO_PASSWORD', 'There is no terminal to ask for a password', 'Pipe it in with --password-stdin, or let one be made with --generate.');
   }
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
+}
+
+function wrongUsage(code: `E_${string}`, message: string, remedy: string): ShipError {
+  return new ShipError({ code, message, remedy, exitStatus: ExitStatus.usage });
 }

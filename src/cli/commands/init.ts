@@ -1,7 +1,7 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { ExitStatus, ShipError } from '../../errors.ts';
-import { words, word, type Verb } from '../verb.ts';
+import { ConfigurationError, ExitStatus, ShipError } from '../../errors.ts';
+import { words, word, type Session, type Verb } from '../verb.ts';
 
 export const init: Verb = {
   name: 'init',
@@ -16,42 +16,91 @@ export const init: Verb = {
   example: 'init chat --domain chat.example.org --host pi@raspberrypi.local',
   run: async (session, args, options) => {
     const { siteTemplate } = await import('../../site/site-template.ts');
-    const { loadDeployment } = await import('../../site/load.ts');
-    const domain = word(options['domain']) ?? (await ask(session.context.signal, 'Domain of the chat addresses', 'chat.example.org'));
+    const { recipeVariables } = await import('../../site/recipe/recipe-variables.ts');
+    const directory = path.resolve(words(args, 0)[0] ?? '.');
+    const file = path.join(directory, 'prose-ship.yaml');
+    if (!session.dryRun) await refuseExisting(file);
+    const recipe = word(options['recipe']) ?? 'prosody';
+    const variables = await recipeVariables(recipe, directory).catch((error: unknown) => {
+      throw withoutPlace(error);
+    });
+    const domain = word(options['domain']) ?? (await askDomain(session));
+    await checkDomain(domain);
     const name = word(options['name']) ?? (domain.split('.')[0] || 'chat');
-    const hosts = Object.fromEntries(words([options['host'] as readonly string[] | undefined], 0).map((address, at) => [`pi${at === 0 ? '' : at + 1}`, address]));
-    const file = path.join(path.resolve(words(args, 0)[0] ?? '.'), 'prose-ship.yaml');
-    const text = siteTemplate({ name, domain, recipe: word(options['recipe']) ?? 'prosody', hosts });
+    const addresses = words([options['host'] as readonly string[] | undefined], 0);
+    const hosts = Object.fromEntries(addresses.map((address, at) => [`pi${at === 0 ? '' : at + 1}`, address]));
+    const text = siteTemplate({ name, domain, recipe, hosts, variables });
     if (session.dryRun) {
       session.print(text);
       return { file };
     }
-    await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(file, text, { flag: 'wx' }).catch((cause: unknown) => {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
-      throw new ShipError({
-        code: 'E_SITE_EXISTS',
-        message: `There is a site file already`,
-        place: { file },
-        remedy: 'Edit it, or name another folder.',
-        exitStatus: ExitStatus.usage,
-        cause,
-      });
-    });
-    await loadDeployment(session.context, file);
+    const open = variables.filter(({ type, required }) => required && type !== 'secret').map((variable) => variable.name);
+    await writeSite(session, file, text, { isComplete: open.length === 0 });
+    if (open.length > 0) {
+      session.context.emit({ type: 'log', level: 'warning', message: `Fill in ${open.join(', ')} under \`variables\`, then run \`prose-ship check\`.` });
+    }
     session.print(file);
-    return { file };
+    return { file, toFillIn: open };
   },
 };
 
-/** The answer, or the default where nobody can be asked. */
-async function ask(signal: AbortSignal, question: string, fallback: string): Promise<string> {
-  if (!process.stdin.isTTY) return fallback;
-  const { createInterface } = await import('node:readline/promises');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+/** Writes it, and takes it away again when it is not one that loads. */
+async function writeSite({ context }: Session, file: string, text: string, { isComplete }: { isComplete: boolean }): Promise<void> {
+  const { loadDeployment } = await import('../../site/load.ts');
+  await mkdir(path.dirname(file), { recursive: true });
+  await writeFile(file, text, { flag: 'wx' }).catch((cause: unknown) => {
+    throw (cause as NodeJS.ErrnoException).code === 'EEXIST' ? siteExists(file) : cause;
+  });
+  if (!isComplete) return;
   try {
-    return (await terminal.question(`${question} [${fallback}]: `, { signal })).trim() || fallback;
-  } finally {
-    terminal.close();
+    await loadDeployment(context, file);
+  } catch (error) {
+    await rm(file, { force: true });
+    throw withoutPlace(error);
   }
+}
+
+/** The same problems; the lines that they point to are not there. */
+function withoutPlace(error: unknown): unknown {
+  if (!(error instanceof ConfigurationError)) return error;
+  return new ConfigurationError(
+    error.problems.map(({ code, message, remedy, exitStatus }) => new ShipError({ code, message, exitStatus, ...(remedy ? { remedy } : {}) })),
+  );
+}
+
+async function refuseExisting(file: string): Promise<void> {
+  const exists = await access(file).then(() => true, () => false);
+  if (exists) throw siteExists(file);
+}
+
+function siteExists(file: string): ShipError {
+  return new ShipError({
+    code: 'E_SITE_EXISTS',
+    message: 'There is a site file already',
+    place: { file },
+    remedy: 'Edit it, or name another folder.',
+    exitStatus: ExitStatus.usage,
+  });
+}
+
+async function checkDomain(domain: string): Promise<void> {
+  const { judgeDomain } = await import('../../site/schema/words.ts');
+  const refusal = judgeDomain(domain);
+  if (!refusal) return;
+  const { code, message, remedy } = refusal;
+  throw new ShipError({ code, message: `'${domain}' ${message}`, remedy, exitStatus: ExitStatus.usage });
+}
+
+/** @throws ShipError E_NO_DOMAIN where nobody can be asked: a made-up one would end up in every address */
+async function askDomain({ context: { signal } }: Session): Promise<string> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw new ShipError({
+      code: 'E_NO_DOMAIN',
+      message: 'No domain is given, and there is no terminal to ask for it',
+      remedy: 'Give it: `prose-ship init --domain chat.example.org`.',
+      exitStatus: ExitStatus.usage,
+    });
+  }
+  const { ask } = await import('../ask.ts');
+  return (await ask({ text: 'Domain of the chat addresses (chat.example.org): ', signal })).trim();
 }

@@ -10,17 +10,22 @@ export function wantsColor(stream: NodeJS.WriteStream, environment: NodeJS.Proce
 /** `12.3 MB`, in powers of 1000 as disks and links are sold. */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, bytes < 1000 ? 0 : Math.floor(Math.log10(bytes) / 3));
+  let power = 0;
+  // 999.5 is shown as 1000 where no digits follow, so it belongs to the next unit.
+  while (power < units.length - 1 && bytes / 1000 ** power >= 999.5) power += 1;
   const value = bytes / 1000 ** power;
-  return `${power === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[power] ?? ''}`;
+  return `${power === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${units[power] ?? ''}`;
 }
 
-/** `0.4 s`, `12 s`, `3 min 05 s`. */
+/** `0.4 s`, `12 s`, `3 min 05 s`, `2 h 07 min`. */
 export function formatDuration(milliseconds: number): string {
   const seconds = milliseconds / 1000;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 90) return `${Math.round(seconds)} s`;
-  return `${Math.floor(seconds / 60)} min ${String(Math.round(seconds % 60)).padStart(2, '0')} s`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 90) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, '0')} s`;
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
 }
 
 /** Progress, rate and time left of a transfer that began `elapsedMs` ago. */
@@ -28,8 +33,13 @@ export function formatProgress(doneBytes: number, totalBytes: number | undefined
   const rate = elapsedMs > 500 ? doneBytes / (elapsedMs / 1000) : undefined;
   const parts = [totalBytes === undefined ? formatBytes(doneBytes) : `${formatBytes(doneBytes)} of ${formatBytes(totalBytes)}`];
   if (rate) parts.push(`${formatBytes(rate)}/s`);
-  if (rate && totalBytes !== undefined) parts.push(`${formatDuration(((totalBytes - doneBytes) / rate) * 1000)} left`);
+  if (rate && totalBytes !== undefined && totalBytes > doneBytes) parts.push(`${formatDuration(((totalBytes - doneBytes) / rate) * 1000)} left`);
   return parts.join(', ');
+}
+
+/** At most `width` columns; what was cut off is marked. */
+export function shorten(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(width - 3, 0))}...`;
 }
 
 /** A table of left-aligned columns; numbers on the right. */

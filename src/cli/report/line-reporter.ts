@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream';
+import type { TaskChanged } from '../../events.ts';
 import { formatDuration, formatProgress } from './format.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -9,29 +10,42 @@ const progressIntervalMs = 5_000;
 export function createLineReporter(output: Writable, options: { verbose: boolean }): Reporter {
   const transfers = new Map<string, { startedAt: number; toldAt: number }>();
   const depth = (id: string) => '  '.repeat(id.split('/').length - 1);
-  const line = (text: string) => output.write(`${text}\n`);
+  const line = (indent: string, text: string) => output.write(`${text.replace(/^/gm, indent)}\n`);
   return {
     emit: (event) => {
       if (event.type === 'log') {
         if (event.level === 'debug' && !options.verbose) return;
         const mark = event.level === 'warning' ? 'warning: ' : '';
-        line(`${event.id ? depth(`${event.id}/`) : ''}${mark}${event.message}`);
+        line(event.id === undefined ? '' : depth(`${event.id}/`), `${mark}${event.message}`);
       } else if (event.type === 'task') {
-        const { id, title, state, detail, elapsedMs } = event;
-        const time = elapsedMs !== undefined && elapsedMs >= 1000 ? ` (${formatDuration(elapsedMs)})` : '';
-        if (state === 'started') line(`${depth(id)}> ${title}`);
-        if (state === 'skipped') line(`${depth(id)}- ${title}: ${detail ?? 'skipped'}`);
-        if (state === 'done') line(`${depth(id)}+ ${title}${detail ? `: ${detail}` : ''}${time}`);
-        if (state === 'failed') line(`${depth(id)}x ${title}${time}`);
+        transfers.delete(event.id);
+        line(depth(event.id), describeChange(event));
       } else if (event.type === 'progress') {
         const now = performance.now();
         const transfer = transfers.get(event.id) ?? { startedAt: now, toldAt: now };
         transfers.set(event.id, transfer);
         if (now - transfer.toldAt < progressIntervalMs) return;
         transfer.toldAt = now;
-        line(`${depth(`${event.id}/`)}${formatProgress(event.doneBytes, event.totalBytes, now - transfer.startedAt)}`);
+        line(depth(`${event.id}/`), formatProgress(event.doneBytes, event.totalBytes, now - transfer.startedAt));
       }
     },
+    whenFree: (action) => action(),
+    stopping: (message) => line('', message),
     finish: () => Promise.resolve(),
   };
+}
+
+/** `> began`, `+ done: what came of it (12 s)`, `- skipped: why`, `x failed`; the error itself follows at the end. */
+function describeChange({ title, state, detail, elapsedMs }: TaskChanged): string {
+  const time = elapsedMs !== undefined && elapsedMs >= 1000 ? ` (${formatDuration(elapsedMs)})` : '';
+  switch (state) {
+    case 'started':
+      return `> ${title}`;
+    case 'skipped':
+      return `- ${title}: ${detail ?? 'skipped'}`;
+    case 'done':
+      return `+ ${title}${detail ? `: ${detail}` : ''}${time}`;
+    case 'failed':
+      return `x ${title}${time}`;
+  }
 }

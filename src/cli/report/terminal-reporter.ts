@@ -1,116 +1,89 @@
-import { Listr, type ListrTask, type ListrTaskWrapper, type DefaultRenderer, type SimpleRenderer } from 'listr2';
-import type { TaskChanged, TasksPlanned } from '../../events.ts';
-import { formatDuration, formatProgress } from './format.ts';
+import { DefaultRenderer, Listr, ListrLogger, ProcessOutput, type ListrTask } from 'listr2';
+import type { TasksPlanned } from '../../events.ts';
 import type { Reporter } from './reporter.ts';
+import { TaskRow, type Wrapper } from './task-row.ts';
+
+const showCursor = '\u001B[?25h';
+
+/** listr2 draws only where standard output is a terminal; what counts here is whether `output` is one. */
+class TerminalRenderer extends DefaultRenderer {
+  static override nonTTY = true;
+}
 
 /**
  * A living task list. The core runs its own tasks and only tells of them; each of listr2's tasks here just waits for the
- * events of the one that it shows.
+ * events of the one that it shows. Whatever else is to be written waits until the list stands still.
  */
 export function createTerminalReporter(output: NodeJS.WriteStream, options: { verbose: boolean }): Reporter {
-  const rows = new Map<string, Row>();
-  let shown: Promise<unknown> = Promise.resolve();
+  const rows = new Map<string, TaskRow>();
+  const width = () => output.columns || 80; // a terminal that does not know says 0
+  let shown: Promise<void> = Promise.resolve();
+  let livingLists = 0;
+  let running: TaskRow | undefined;
+  // listr2 takes `write` over while it draws; a process that ends at once must still leave a cursor behind.
+  const write = output.write.bind(output);
+  const onExit = () => write(showCursor);
 
-  const row = (id: string): Row => {
-    const existing = rows.get(id);
-    if (existing) return existing;
-    const made = new Row();
-    rows.set(id, made);
-    return made;
-  };
-
-  const listed = (planned: TasksPlanned): ListrTask[] =>
-    planned.tasks.map(({ id, title }) => ({ title, task: (_, wrapper) => row(id).show(wrapper as Wrapper, listed) }));
-
-  const begin = (planned: TasksPlanned): void => {
-    for (const { id } of planned.tasks) rows.set(id, new Row());
-    if (planned.parent !== undefined) {
-      row(planned.parent).expand(planned);
-      return;
-    }
-    const list = new Listr(listed(planned), {
-      registerSignalListeners: false,
-      renderer: 'default',
-      rendererOptions: { collapseSubtasks: false, collapseErrors: false, showErrorMessage: false },
+  const list = (planned: TasksPlanned): ListrTask[] =>
+    planned.tasks.map(({ id, title }) => {
+      const row = new TaskRow(title, width);
+      rows.set(id, row);
+      return { title, task: (_, wrapper) => row.show(wrapper as Wrapper) };
     });
-    shown = shown.then(() => list.run()).catch(() => {}); // the failure itself is printed by whoever caught it
+
+  const whenFree = (action: () => void): void => {
+    if (livingLists === 0) action();
+    else shown = shown.then(action);
   };
 
+  const draw = (tasks: ListrTask[]): void => {
+    livingLists += 1;
+    shown = shown
+      .then(async () => {
+        const logger = new ListrLogger({ useIcons: true, processOutput: new ProcessOutput(output, output) });
+        await new Listr(tasks, {
+          registerSignalListeners: false,
+          renderer: TerminalRenderer,
+          rendererOptions: { collapseSubtasks: false, collapseErrors: false, showErrorMessage: false, logger },
+        }).run();
+      })
+      .catch(() => {}) // the failure itself is printed by whoever caught it
+      .then(() => {
+        livingLists -= 1;
+      });
+  };
+
+  process.on('exit', onExit);
   return {
     emit: (event) => {
-      if (event.type === 'tasks') begin(event);
-      else if (event.type === 'task') row(event.id).change(event);
-      else if (event.type === 'progress') row(event.id).progress(event.doneBytes, event.totalBytes);
-      else if (event.id !== undefined && event.level !== 'debug') row(event.id).say(event.message);
-      else if (event.level === 'warning' || (options.verbose && event.level === 'debug')) output.write(`${event.message}\n`);
-      else if (event.level === 'info') output.write(`${event.message}\n`);
+      if (event.type === 'tasks') {
+        const tasks = list(event);
+        if (event.parent === undefined) draw(tasks);
+        else rows.get(event.parent)?.expand(tasks);
+      } else if (event.type === 'task') {
+        const row = rows.get(event.id);
+        if (event.state === 'started') running = row;
+        row?.change(event);
+      } else if (event.type === 'progress') {
+        rows.get(event.id)?.progress(event.doneBytes, event.totalBytes);
+      } else if (event.level === 'warning' || (event.id === undefined && event.level === 'info')) {
+        const mark = event.level === 'warning' ? 'warning: ' : '';
+        whenFree(() => write(`${mark}${event.message}\n`));
+      } else if (event.level === 'info') {
+        rows.get(event.id ?? '')?.say(event.message);
+      } else if (options.verbose) {
+        whenFree(() => write(`${event.message}\n`));
+      }
+    },
+    whenFree,
+    stopping: (message) => {
+      if (livingLists === 0) write(`\n${message}\n`);
+      else running?.say(message, { untilTheEnd: true });
     },
     finish: async () => {
-      for (const open of rows.values()) open.abandon();
+      for (const row of rows.values()) row.abandon();
       await shown;
+      process.off('exit', onExit);
     },
   };
-}
-
-type Wrapper = ListrTaskWrapper<unknown, typeof DefaultRenderer, typeof SimpleRenderer>;
-
-/** One line of the list: what has happened to the task, and what listr2 must be told when it gets there. */
-class Row {
-  #wrapper: Wrapper | undefined;
-  #startedAt = performance.now();
-  #finalTitle: string | undefined;
-  #skipped: string | undefined;
-  readonly #ended = Promise.withResolvers<undefined>();
-  readonly #expanded = Promise.withResolvers<TasksPlanned | undefined>();
-
-  constructor() {
-    this.#ended.promise.catch(() => {}); // told to listr2 where it listens
-  }
-
-  async show(wrapper: Wrapper, listed: (planned: TasksPlanned) => ListrTask[]): Promise<unknown> {
-    this.#wrapper = wrapper;
-    this.#settle(); // it may have ended before its line came up
-    const children = await this.#expanded.promise;
-    if (!children) return this.#ended.promise;
-    const list = wrapper.newListr(listed(children) as never, { exitOnError: true });
-    return list;
-  }
-
-  expand(planned: TasksPlanned): void {
-    this.#expanded.resolve(planned);
-  }
-
-  change({ state, title, detail, elapsedMs }: TaskChanged): void {
-    if (state === 'started') {
-      this.#startedAt = performance.now();
-      return;
-    }
-    const time = elapsedMs !== undefined && elapsedMs >= 1000 ? ` (${formatDuration(elapsedMs)})` : '';
-    this.#finalTitle = state === 'done' && detail ? `${title}: ${detail}${time}` : `${title}${time}`;
-    if (state === 'skipped') this.#skipped = `${title}: ${detail ?? 'skipped'}`;
-    this.#settle();
-    if (state === 'failed') this.#ended.reject(new Error(detail ?? 'failed'));
-    else this.#ended.resolve(undefined);
-    this.#expanded.resolve(undefined);
-  }
-
-  #settle(): void {
-    if (!this.#wrapper) return;
-    if (this.#finalTitle !== undefined) this.#wrapper.title = this.#finalTitle;
-    if (this.#skipped !== undefined) this.#wrapper.skip(this.#skipped);
-  }
-
-  progress(doneBytes: number, totalBytes: number | undefined): void {
-    this.say(formatProgress(doneBytes, totalBytes, performance.now() - this.#startedAt));
-  }
-
-  say(message: string): void {
-    if (this.#wrapper) this.#wrapper.output = message;
-  }
-
-  /** The run ended without this task: let listr2 go. */
-  abandon(): void {
-    this.#ended.reject(new Error('not run'));
-    this.#expanded.resolve(undefined);
-  }
 }
