@@ -41,7 +41,7 @@ test.serial('a base is one uncompressed layer without anything of this machine, 
   t.deepEqual(image?.manifest.layers.map(({ digest }) => digest), [...image!.config.rootfs.diff_ids]);
   const layer = path.join(made.directory, blobPath(image!.config.rootfs.diff_ids[0]!));
   const names = new Set((await run(context, { program: 'tar', args: ['--list', '--file', layer] })).stdout.split('\n'));
-  for (const name of ['./usr/bin/apt-get', './usr/sbin/policy-rc.d', './etc/apt/sources.list.d/debian.sources', './usr/share/doc/apt/copyright']) {
+  for (const name of ['./usr/bin/apt-get', './etc/apt/sources.list.d/debian.sources', './usr/share/doc/apt/copyright']) {
     t.true(names.has(name), name);
   }
   const foreign = /^\.\/(etc\/(machine-id|hostname|resolv\.conf|apt\/sources\.list)|var\/log\/.*\.log|var\/cache\/apt\/.*\.bin|usr\/share\/(man|locale)\/.*\/.*|.*0000.*\.sources)$/;
@@ -58,7 +58,9 @@ test.serial('an interrupted bootstrap leaves no process, no mount and no tree', 
   const cacheDirectory = await cache(t);
   const controller = new AbortController();
   const context = createContext({ cacheDirectory, signal: controller.signal });
-  const onLine = (line: string) => void (line.includes('installing essential packages') && controller.abort());
+  const onLine = (line: string): void => {
+    if (line.includes('installing essential packages')) controller.abort();
+  };
   const error = await t.throwsAsync(bootstrapBase(context, { ...request, onLine }), { instanceOf: ShipError });
   t.is(error.code, 'E_INTERRUPTED');
   t.deepEqual(await traces(cacheDirectory), []);

@@ -26,10 +26,6 @@ done | awk -v signed="$signed" -v wanted="${PROSE_SHIP_SUITES:-}" '
 chmod 0644 "$target"
 rm -rf "$examples"
 
-# Nothing starts a service while packages are installed (Debian policy, invoke-rc.d).
-printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-chmod 0755 "$root/usr/sbin/policy-rc.d"
-
 # Archives of installed packages would stay in the layer.
 printf 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb || true"; };\nDir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n' \
     >"$root/etc/apt/apt.conf.d/90containers"
