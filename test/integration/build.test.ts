@@ -11,7 +11,7 @@ import type { Engine } from '../../src/host/engine/engine.ts';
 import { openEngine } from '../../src/host/engine/open-engine.ts';
 import { run } from '../../src/host/process.ts';
 import { readLayout } from '../../src/oci/layout.ts';
-import { formatPlatform, platformOfMachine } from '../../src/oci/platform.ts';
+import { formatPlatform, parsePlatform, platformOfMachine } from '../../src/oci/platform.ts';
 import { Secret } from '../../src/secret.ts';
 import type { Component } from '../../src/site/model.ts';
 import { runTasks } from '../../src/tasks.ts';
@@ -53,18 +53,18 @@ interface Outcome {
 async function build(
   { engine, directory }: Surroundings,
   files: Readonly<Record<string, string>>,
-  changes: Partial<Component> & { readonly native?: boolean; readonly engine?: Partial<Engine> } = {},
+  changes: Partial<Component> & { readonly native?: boolean; readonly platform?: string; readonly engine?: Partial<Engine> } = {},
   options: Partial<BuildOptions> = {},
 ): Promise<Outcome> {
-  const { native = false, engine: engineChanges = {}, ...componentChanges } = changes;
+  const { native = false, platform, engine: engineChanges = {}, ...componentChanges } = changes;
   const folder = await mkdtemp(path.join(directory, 'context-'));
   for (const [name, content] of Object.entries(files)) await writeFile(path.join(folder, name), content);
   if (native) await copyFile(await staticBusybox(), path.join(folder, 'busybox'));
   const source = { kind: 'local', directory: folder } as const;
   const component = sampleComponent({ source, dockerfile: path.join(folder, 'Dockerfile'), ...componentChanges });
   const sample = sampleDeployment([component]);
-  const nativePlatform = platformOfMachine(process.arch === 'x64' ? 'x86_64' : 'aarch64')!;
-  const deployment = native ? { ...sample, site: { ...sample.site, platforms: [nativePlatform] } } : sample;
+  const only = native ? platformOfMachine(process.arch === 'x64' ? 'x86_64' : 'aarch64') : platform && parsePlatform(platform);
+  const deployment = only ? { ...sample, site: { ...sample.site, platforms: [only] } } : sample;
   const plan = planBuild(deployment, { outputDirectory: path.join(folder, 'out'), environment: {}, ...options });
   const events: ShipEvent[] = [];
   const images: BuiltImage[] = [];
@@ -149,6 +149,9 @@ test.serial('what is missing is found before anything is built', async (t) => {
     t.true((error as ShipError).message.includes(gone));
     t.false(JSON.stringify(events).includes('buildx build'));
   }
+  const emulation = await build(t.context, hello, { platform: 'linux/mips64le' });
+  t.like(emulation.error, { code: 'E_EMULATION_MISSING', exitStatus: 3 });
+  t.false(JSON.stringify(emulation.events).includes('buildx build'));
   const { error } = await build(t.context, hello, { bases: ['example.invalid/nothing:1'] });
   t.like(error, { code: 'E_BASE_UNAVAILABLE', exitStatus: 3 });
 });
