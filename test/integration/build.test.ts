@@ -107,11 +107,11 @@ test.serial('both platforms come out of one build as uncompressed layers; again 
 });
 
 test.serial('a failing step is named with its last lines, and no layout is left', async (t) => {
-  const Dockerfile = 'FROM scratch\nCOPY busybox /bin/sh\nRUN echo before; echo the reason >&2; exit 3\n';
+  const Dockerfile = 'FROM scratch\nCOPY busybox /bin/sh\nRUN echo before >&2; echo the reason >&2; exit 3\n';
   const { error, images } = await build(t.context, { Dockerfile }, { native: true });
   t.true(error instanceof ShipError && error.code === 'E_BUILD_FAILED', String(error));
   const failure = error as ShipError;
-  t.regex(failure.message, /^Building 'web' for linux\/\S+ failed in the step \[2\/2\] RUN echo before; .* exit code: 3$/);
+  t.regex(failure.message, /^Building 'web' for linux\/\S+ failed in the step \[2\/2\] RUN echo before .* exit code: 3$/);
   t.is(failure.output, 'before\nthe reason');
   t.deepEqual(images, []);
   t.deepEqual(await readdir(path.join(path.dirname(failure.place!.file), 'out')), []);
