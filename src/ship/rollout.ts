@@ -11,7 +11,7 @@ const stateTexts: Readonly<Record<RolloutState, string>> = {
   loaded: 'images loaded',
   synced: 'on disk',
   stopped: 'old services stopped',
-  snapshotted: 'data kept safe',
+  snapshotted: 'data ready',
   started: 'new services started',
   gated: 'gate passed',
   committed: 'committed',

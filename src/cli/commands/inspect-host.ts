@@ -22,7 +22,7 @@ export const status: Verb = {
   },
 };
 
-const compose = ['compose', '--file', `${devicePaths.stateDirectory}/current/compose.yaml`];
+const compose = ['compose', '--ansi', 'never', '--file', `${devicePaths.stateDirectory}/current/compose.yaml`];
 
 export const logs: Verb = {
   name: 'logs',

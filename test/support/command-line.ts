@@ -1,0 +1,35 @@
+import path from 'node:path';
+import { execa } from 'execa';
+
+const repository = path.resolve(import.meta.dirname, '../..');
+/** The Node of the project, whatever the machine has. */
+export const node = path.join(repository, 'node_modules/.bin/node');
+export const entry = path.join(repository, 'src/cli/main.js');
+
+export interface CommandLineOptions {
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+  readonly input?: string;
+  readonly cwd?: string;
+}
+
+export interface CommandLineResult {
+  readonly exitCode: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The last line of `--json`. */
+  readonly result: Readonly<Record<string, unknown>>;
+}
+
+/** Runs `prose-ship ARGS --json` as a process of its own; never throws for its exit status. */
+export async function proseShip(args: readonly string[], options: CommandLineOptions = {}): Promise<CommandLineResult> {
+  const separator = args.indexOf('--');
+  const [own, rest] = separator < 0 ? [args, []] : [args.slice(0, separator), args.slice(separator)];
+  const { exitCode, stdout, stderr } = await execa(node, [entry, ...own, '--json', ...rest], {
+    reject: false,
+    env: { CI: '1', ...options.environment },
+    input: options.input ?? '',
+    ...(options.cwd ? { cwd: options.cwd } : {}),
+  });
+  const last = stdout.trimEnd().split('\n').at(-1) ?? '';
+  return { exitCode, stdout, stderr, result: (last.startsWith('{') ? JSON.parse(last) : {}) as Record<string, unknown> };
+}
