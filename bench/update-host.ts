@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createContext, type Context } from '../src/context.ts';
 import { run } from '../src/host/process.ts';
@@ -11,6 +11,13 @@ import { runTasks } from '../src/tasks.ts';
 import { createThrowawayHost, type ThrowawayHost } from '../test/support/throwaway-host.ts';
 
 export type Store = 'overlay2' | 'containerd';
+
+const site = `schema: 1
+name: bench
+version: 1.0.0
+recipe: prosody
+domain: chat.example.org
+`;
 
 /** Tasks whose time is told apart, by the ids that src/ship gives them. */
 export interface PushTimes {
@@ -67,9 +74,10 @@ export class UpdateHost {
     });
   }
 
-  /** The whole program in a process of its own; `directory` has no site file. */
+  /** The whole program in a process of its own, with a site of the built-in recipe beside it as people have one. */
   async pushByCommand(release: Release, directory: string, more: readonly string[] = []): Promise<void> {
     const program = path.resolve(import.meta.dirname, '../src/cli/main.js');
+    await writeFile(path.join(directory, 'prose-ship.yaml'), site);
     const args = [program, 'push', `root@${this.#host.address}`, '--release', release.directory, '--json', ...more];
     await run(this.#context, { program: process.execPath, args, cwd: directory, env: { NODE_COMPILE_CACHE: path.join(directory, 'compile-cache') } });
   }
