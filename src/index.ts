@@ -1,0 +1,24 @@
+/** What other programs may import: the stages as functions. The command line is made of nothing else. */
+export { createContext, type Context } from './context.ts';
+export { ConfigurationError, ExitStatus, ShipError, type Place } from './errors.ts';
+export type { Emit, ShipEvent } from './events.ts';
+export { Secret } from './secret.ts';
+export { runTasks, type Task, type TaskReport } from './tasks.ts';
+export { loadDeployment } from './site/load.ts';
+export { renderDeployment } from './site/render.ts';
+export { resolveSecrets } from './site/secrets.ts';
+export type { Deployment } from './site/model.ts';
+export { planBuild, type BuildPlan } from './build/plan.ts';
+export { buildTasks } from './build/build.ts';
+export { archiveComponent } from './build/archive-images.ts';
+export { openEngine } from './host/engine/open-engine.ts';
+export { writeArchive } from './oci/archive/write-archive.ts';
+export { openArchive, verifyArchive } from './oci/archive/read-archive.ts';
+export { partialArchive } from './oci/archive/partial-archive.ts';
+export { packRelease } from './release/pack-release.ts';
+export { readRelease } from './release/read-release.ts';
+export { verifyRelease } from './release/verify-release.ts';
+export type { ReleaseManifest } from './release/manifest.ts';
+export { withDevice, readInventory } from './ship/device.ts';
+export { provisionTasks } from './ship/provision.ts';
+export { prepareUpdate, rollbackTask, updateTasks } from './ship/update.ts';
