@@ -5,7 +5,7 @@ import { buildSecrets, planBuild, type BasesProvider, type BuildPlan } from '../
 import { ExitStatus, ShipError } from '../errors.ts';
 import { openEngine } from '../host/engine/open-engine.ts';
 import { formatPlatform } from '../oci/platform.ts';
-import type { Deployment } from '../site/model.ts';
+import type { Deployment, Source } from '../site/model.ts';
 import { buildSecrets as buildSecretNames, resolveSecrets } from '../site/secrets.ts';
 import { runTasks, type Task } from '../tasks.ts';
 import { formatBytes } from './report/format.ts';
@@ -30,6 +30,35 @@ export function planBuildOf(session: Session, deployment: Deployment, components
     noCache: options['cache'] === false,
     environment: session.context.environment,
   });
+}
+
+/** A build plan for people: what is built from what, for which computers, and where it goes. */
+export function describeBuild({ platforms, bases, components }: BuildPlan): string {
+  const names = platforms.map(formatPlatform).join(', ');
+  const from = (references: readonly string[]) => (references.length === 0 ? 'none' : `${references.join(', ')} (${bases})`);
+  const lines = components.map((one) =>
+    [
+      `${one.component}: for ${names}`,
+      `  source: ${describeSource(one.source)}`,
+      `  Dockerfile: ${one.dockerfile}${one.target ? `, target ${one.target}` : ''}`,
+      `  bases: ${from(one.bases)}`,
+      ...Object.entries(one.args).map(([name, value]) => `  argument ${name}: ${value}`),
+      ...one.secretIds.map((id) => `  secret ${id}`),
+      `  image: ${one.layoutDirectory}`,
+    ].join('\n'),
+  );
+  return lines.join('\n');
+}
+
+function describeSource(source: Source): string {
+  switch (source.kind) {
+    case 'local':
+      return source.directory;
+    case 'git':
+      return `${source.url} at ${source.commit}${source.subdirectory ? `, folder ${source.subdirectory}` : ''}`;
+    case 'url':
+      return `${source.url} (SHA-256 ${source.sha256})`;
+  }
 }
 
 /** Carries out a build plan, and archives what it made: one file per component and platform. */

@@ -20,11 +20,12 @@ export async function main(argv: readonly string[] = process.argv.slice(2)): Pro
 }
 
 function refuse(error: CommanderError, argv: readonly string[]): number {
-  if (error.code === 'commander.help') return ExitStatus.usage; // it was printed instead of an error
   const end = argv.indexOf('--');
   const words = end < 0 ? argv : argv.slice(0, end);
   const verb = verbs.find(({ name }) => words.includes(name))?.name;
-  return reportError(usageError(error, verb), { json: words.includes('--json'), verbose: false });
+  const json = words.includes('--json');
+  if (error.code === 'commander.help' && !json) return ExitStatus.usage; // help was printed instead of an error
+  return reportError(usageError(error, verb), { json, verbose: false });
 }
 
 type Run = (verb: Verb, args: VerbArguments, options: VerbOptions, global: GlobalOptions) => Promise<void>;

@@ -10,11 +10,11 @@ export const build: Verb = {
   example: 'build server --platform linux/arm64',
   run: async (session, args, options) => {
     const { loadDeployment } = await import('../../site/load.ts');
-    const { buildImages, planBuildOf } = await import('../build-images.ts');
+    const { buildImages, describeBuild, planBuildOf } = await import('../build-images.ts');
     const deployment = await loadDeployment(session.context, session.siteFile);
     const plan = planBuildOf(session, deployment, words(args, 0), options);
     if (session.dryRun) {
-      session.print(JSON.stringify(plan, null, 2));
+      session.print(describeBuild(plan));
       return { plan };
     }
     const archives = await buildImages(session, deployment, plan, options);

@@ -1,15 +1,20 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
-import { word, type Verb } from '../verb.ts';
+import { connectOption, onHosts } from '../host-verb.ts';
+import { word, words, type Session, type Verb, type VerbOptions } from '../verb.ts';
 
 export const doctor: Verb = {
   name: 'doctor',
-  summary: 'what this machine lacks, and the commands that fix it',
+  summary: 'what this machine or a host lacks, and the commands that fix it',
+  arguments: [{ name: '[host]', description: 'a name of the site file, or user@address (default: this machine)' }],
   options: [
     { flags: '--fix', description: 'install what is missing, after showing it' },
     { flags: '--for <purpose>', description: 'what the machine is used for', choices: ['build', 'demo', 'test'], default: 'build' },
+    connectOption,
   ],
   example: 'doctor --fix',
-  run: async (session, _args, options) => {
+  run: async (session, args, options) => {
+    const [host] = words(args, 0);
+    if (host !== undefined) return inspectHost(session, host, options);
     const { describeMachine } = await import('../../doctor/machine.ts');
     const { inspect } = await import('../../doctor/inspect.ts');
     const { readAptSources } = await import('../../doctor/apt-sources.ts');
@@ -45,3 +50,31 @@ export const doctor: Verb = {
     });
   },
 };
+
+/** The host's own inventory; what it lacks comes as an error with the remedy. */
+async function inspectHost(session: Session, name: string, options: VerbOptions): Promise<object> {
+  if (options['fix'] === true) {
+    throw new ShipError({
+      code: 'E_USAGE',
+      message: '--fix is for this machine only',
+      remedy: `\`prose-ship provision ${name}\` installs what the host lacks.`,
+      exitStatus: ExitStatus.usage,
+    });
+  }
+  const { readInventory } = await import('../../ship/device.ts');
+  const { formatBytes, formatTable } = await import('../report/format.ts');
+  const { formatPlatform } = await import('../../oci/platform.ts');
+  const [inventory] = await onHosts(session, [name], options, readInventory);
+  if (!inventory) throw new Error('unreachable: one host was named');
+  const platforms = inventory.platforms.map(formatPlatform);
+  const rows = [
+    ['updater', `version ${inventory.updaterVersion}`],
+    ['runs', platforms.join(', ')],
+    ['Docker engine', `${inventory.engineVersion}, image store ${inventory.store}`],
+    ['Docker Compose', inventory.composeVersion],
+    ['release', inventory.currentId ?? 'none yet'],
+    ['free space', `${formatBytes(inventory.freeBytes)}, for images ${formatBytes(inventory.engineFreeBytes)}`],
+  ];
+  session.print(`${formatTable(['ok', name], rows)}\nNothing is missing.`);
+  return { host: name, missing: [], platforms, engine: inventory.engineVersion, compose: inventory.composeVersion };
+}

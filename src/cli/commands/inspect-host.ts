@@ -22,7 +22,7 @@ export const status: Verb = {
   },
 };
 
-const compose = ['compose', '--ansi', 'never', '--file', `${devicePaths.stateDirectory}/current/compose.yaml`];
+const compose = ['docker', 'compose', '--ansi', 'never', '--file', `${devicePaths.stateDirectory}/current/compose.yaml`];
 
 export const logs: Verb = {
   name: 'logs',
@@ -35,18 +35,18 @@ export const logs: Verb = {
   ],
   example: 'logs pi@raspberrypi.local server --tail 20',
   run: async (session, args, options) => {
+    const { currentManifest } = await import('../../ship/current-release.ts');
+    const { emit } = session.context;
     await onHosts(session, words(args, 0), options, async (device) => {
+      const { name } = await currentManifest(device); // says clearly when nothing runs
       const follow = options['follow'] === true ? ['--follow'] : [];
-      const project = await device.connection.run(projectCommand, { sudo: true });
-      const command = ['docker', ...compose, '--project-name', project.stdout.trim(), 'logs', '--no-color', '--tail', String(options['tail']), ...follow];
-      await device.connection.run([...command, ...words(args, 1)], { sudo: true, onLine: (line) => session.print(line) });
+      const command = [...compose, '--project-name', name, 'logs', '--no-color', '--tail', String(options['tail']), ...follow, ...words(args, 1)];
+      const onLine = (line: string) => (session.json ? emit({ type: 'log', level: 'info', message: line }) : session.print(line));
+      await device.connection.run(command, { sudo: true, onLine }).catch(throwOutputFree);
     });
     return {};
   },
 };
-
-/** The Compose project's name stands in the release's plan. */
-const projectCommand = ['sh', '-c', `cat ${devicePaths.stateDirectory}/current/plans/*.plan | sed -n 's/^name\\t//p' | head -n 1`];
 
 export const exec: Verb = {
   name: 'exec',
@@ -55,13 +55,19 @@ export const exec: Verb = {
   options: [{ flags: '--sudo', description: 'as root' }, connectOption],
   example: 'exec pi@raspberrypi.local -- uptime',
   run: async (session, args, options) => {
-    const [exitCode] = await onHosts(session, words(args, 0), options, async (device) => {
-      const result = await device.connection.run(words(args, 1), {
-        sudo: options['sudo'] === true,
-        onLine: (line) => session.print(line),
-      });
-      return result.exitCode;
+    const [result] = await onHosts(session, words(args, 0), options, async (device) => {
+      const settings = { sudo: options['sudo'] === true, onLine: (line: string) => session.print(line) };
+      const run = device.connection.run(words(args, 1), settings);
+      return session.json ? run : run.catch(throwOutputFree);
     });
-    return { exitCode };
+    return result;
   },
 };
+
+/** The output has been shown line by line already. */
+async function throwOutputFree(error: unknown): Promise<never> {
+  const { ShipError } = await import('../../errors.ts');
+  if (!(error instanceof ShipError)) throw error;
+  const { code, message, remedy, exitStatus } = error;
+  throw new ShipError({ code, message, exitStatus, cause: error, ...(remedy ? { remedy } : {}) });
+}

@@ -13,7 +13,7 @@ export const provision: Verb = {
     const hosts = await onHosts(session, words(args, 0), options, async (device, host) => {
       const tasks = provisionTasks(device);
       if (session.dryRun) session.print(tasks.map(({ title }) => `${host.name}: ${title}`).join('\n'));
-      else await runTasks(session.context, [{ id: host.name, title: host.name, run: (report) => report.children(tasks) }]);
+      else await runTasks(session.context, [{ id: host.name, title: `Make ${host.name} ready`, run: (report) => report.children(tasks) }]);
       return host.name;
     });
     return { hosts };

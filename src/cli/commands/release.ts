@@ -8,13 +8,13 @@ export const release: Verb = {
   example: 'release --output build',
   run: async (session, _args, options) => {
     const { loadDeployment } = await import('../../site/load.ts');
-    const { planBuildOf } = await import('../build-images.ts');
+    const { describeBuild, planBuildOf } = await import('../build-images.ts');
     const { makeRelease, plannedDirectory } = await import('../make-release.ts');
     const deployment = await loadDeployment(session.context, session.siteFile);
     const plan = planBuildOf(session, deployment, [], options);
     if (session.dryRun) {
       const planned = { directory: plannedDirectory(session, deployment, options), build: plan };
-      session.print(JSON.stringify(planned, null, 2));
+      session.print(`${describeBuild(plan)}\nrelease: ${planned.directory}`);
       return { plan: planned };
     }
     const { directory, manifest, unchanged } = await makeRelease(session, deployment, plan, options);

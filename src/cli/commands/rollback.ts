@@ -15,7 +15,10 @@ export const rollback: Verb = {
       const inventory = await readInventory(device);
       const target = word(options['to']) ?? inventory.previousId;
       if (session.dryRun) session.print(`${host.name}: ${inventory.currentId ?? 'nothing'} -> ${target ?? 'nothing to return to'}`);
-      else await runTasks(session.context, [{ ...rollbackTask(session.context, device, word(options['to'])), id: host.name, title: `${host.name}: back to ${target ?? 'the release before'}` }]);
+      else {
+        const task = rollbackTask(session.context, device, word(options['to']));
+        await runTasks(session.context, [{ ...task, id: host.name, title: `${host.name}: back to ${target ?? 'the release before'}` }]);
+      }
       return { host: host.name, from: inventory.currentId, to: target };
     });
     return { hosts };

@@ -1,9 +1,12 @@
-import { DefaultRenderer, Listr, ListrLogger, ProcessOutput, type ListrTask } from 'listr2';
+import { DefaultRenderer, figures, Listr, ListrLogger, ProcessOutput, type ListrTask } from 'listr2';
 import type { TasksPlanned } from '../../events.ts';
 import type { Reporter } from './reporter.ts';
 import { TaskRow, type Wrapper } from './task-row.ts';
 
 const showCursor = '\u001B[?25h';
+
+/** A parent that failed looks like its child that did. */
+const icon = { FAILED_WITH_SUBTASKS: figures.cross } as object;
 
 /** listr2 draws only where standard output is a terminal; what counts here is whether `output` is one. */
 class TerminalRenderer extends DefaultRenderer {
@@ -44,7 +47,7 @@ export function createTerminalReporter(output: NodeJS.WriteStream, options: { ve
         await new Listr(tasks, {
           registerSignalListeners: false,
           renderer: TerminalRenderer,
-          rendererOptions: { collapseSubtasks: false, collapseErrors: false, showErrorMessage: false, logger },
+          rendererOptions: { collapseSubtasks: false, collapseErrors: false, showErrorMessage: false, logger, icon },
         }).run();
       })
       .catch(() => {}) // the failure itself is printed by whoever caught it
