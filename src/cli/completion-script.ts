@@ -1,9 +1,7 @@
-import type { Verb } from './verb.ts';
+import { globalOptions, type Verb } from './verb.ts';
 
 export const shells = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof shells)[number];
-
-const globalFlags = ['--config', '--json', '--dry-run', '--yes', '--verbose', '--help'];
 
 /** Verbs first, then the options of the verb that was typed; file names where an option takes one. */
 export function completionScript(shell: Shell, verbs: readonly Verb[]): string {
@@ -18,8 +16,8 @@ export function completionScript(shell: Shell, verbs: readonly Verb[]): string {
 }
 
 function flagsOf(verb: Verb): string[] {
-  const own = (verb.options ?? []).map(({ flags }) => /--[\w-]+/.exec(flags)?.[0] ?? '');
-  return [...own.filter(Boolean), ...globalFlags];
+  const flags = [...(verb.options ?? []), ...globalOptions].map((option) => /--[\w-]+/.exec(option.flags)?.[0] ?? '');
+  return [...flags.filter(Boolean), '--help'];
 }
 
 function bash(verbs: readonly Verb[]): string {

@@ -61,6 +61,7 @@ async function verified({ context }: Session, { directory, manifest: { id } }: R
 
 /** One line: from what to what, and how much of it is sent. */
 export function summary({ current, release, sendBytes, fullBytes }: UpdatePlan): string {
+  if (current?.id === release && sendBytes === 0) return `${release} runs there already`;
   const from = current ? `${current.id} -> ` : '';
   const share = sendBytes === 0 ? 'nothing to send' : `${formatBytes(sendBytes)} of ${formatBytes(fullBytes)} to send`;
   return `${from}${release}, ${share}`;

@@ -75,6 +75,6 @@ async function inspectHost(session: Session, name: string, options: VerbOptions)
     ['release', inventory.currentId ?? 'none yet'],
     ['free space', `${formatBytes(inventory.freeBytes)}, for images ${formatBytes(inventory.engineFreeBytes)}`],
   ];
-  session.print(`${formatTable(['ok', name], rows)}\nNothing is missing.`);
+  session.print(`${formatTable(['host', name], rows)}\nNothing is missing.`);
   return { host: name, missing: [], platforms, engine: inventory.engineVersion, compose: inventory.composeVersion };
 }

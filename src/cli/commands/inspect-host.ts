@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from 'node:util';
 import { devicePaths } from '../../device/files.ts';
 import { connectOption, hostArgument, hostsArgument, onHosts } from '../host-verb.ts';
 import { words, type Verb } from '../verb.ts';
@@ -15,8 +16,10 @@ export const status: Verb = {
       const { readInventory } = await import('../../ship/device.ts');
       await readInventory(device); // says clearly when there is no updater
       const { stdout } = await device.updater(['status']);
-      session.print(`${host.name}\n${stdout.replace(/^/gm, '  ')}`);
-      return { host: host.name, status: stdout.split('\n').map((line) => line.split('\t')) };
+      const lines = stdout.trimEnd().split('\n').map((line) => line.split('\t'));
+      const rows = lines.filter(([key]) => key !== 'format');
+      session.print([host.name, ...rows.map(([key = '', ...values]) => `  ${key.padEnd(9)}  ${values.join('  ')}`)].join('\n'));
+      return { host: host.name, status: lines };
     });
     return { hosts };
   },
@@ -41,7 +44,12 @@ export const logs: Verb = {
       const { name } = await currentManifest(device); // says clearly when nothing runs
       const follow = options['follow'] === true ? ['--follow'] : [];
       const command = [...compose, '--project-name', name, 'logs', '--no-color', '--tail', String(options['tail']), ...follow, ...words(args, 1)];
-      const onLine = (line: string) => (session.json ? emit({ type: 'log', level: 'info', message: line }) : session.print(line));
+      // Compose moves the cursor even where it must not colour.
+      const onLine = (line: string) => {
+        const message = stripVTControlCharacters(line);
+        if (session.json) emit({ type: 'log', level: 'info', message });
+        else session.print(message);
+      };
       await device.connection.run(command, { sudo: true, onLine }).catch(throwOutputFree);
     });
     return {};
