@@ -45,7 +45,7 @@ export function formatCommand({ program, args }: Command): string {
  * @throws ShipError E_COMMAND_NOT_FOUND, E_COMMAND_FAILED (with the last lines it printed), E_TIMEOUT, E_INTERRUPTED
  */
 export async function run(context: Context, command: Command, options: RunOptions = {}): Promise<RunResult> {
-  const child = start(context, command, options);
+  const child = launch(context, command, options, true);
   let lines: Promise<void> | undefined;
   if (options.onLine) {
     const { onLine } = options;
@@ -63,25 +63,25 @@ export async function run(context: Context, command: Command, options: RunOption
 }
 
 /**
- * Like `run`, but hands the running child out, so that its streams can be piped; await it for the outcome.
- * Prefer `run`; use this where output is large or binary.
+ * Like `run`, but hands the running child out, so that its streams can be piped; nothing of them is kept. Await it for
+ * the outcome. Prefer `run`; use this where output is large or binary.
  */
-export function start(context: Context, command: Command, options: RunOptions = {}): ResultPromise<typeof defaults> {
+export function start(context: Context, command: Command, options: RunOptions = {}): Child {
+  return launch(context, command, options, false);
+}
+
+function launch(context: Context, command: Command, { input, timeoutMs }: RunOptions, buffer: boolean): Child {
   context.emit({ type: 'log', level: 'debug', message: context.secrets.redact(`$ ${formatCommand(command)}`) });
-  const { input } = options;
   const settings: Options = {
     ...defaults,
+    buffer,
     cancelSignal: context.signal,
     env: { ...definedOnly(context.environment), ...command.env },
     ...(command.cwd ? { cwd: command.cwd } : {}),
-    ...(options.timeoutMs ? { timeout: options.timeoutMs } : {}),
-    ...(input === undefined
-      ? { stdin: 'ignore' as const }
-      : typeof input === 'string' || input instanceof Uint8Array
-        ? { input }
-        : { stdin: input }),
+    ...(timeoutMs ? { timeout: timeoutMs } : {}),
+    ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
   };
-  const child = execa(command.program, [...command.args], settings) as ResultPromise<typeof defaults>;
+  const child = execa(command.program, [...command.args], settings) as Child;
   const { nodeChildProcess } = child;
   nodeChildProcess.once('exit', () => {
     // A grandchild that outlives an ended child would hold the pipes open, and us with them.
@@ -90,6 +90,8 @@ export function start(context: Context, command: Command, options: RunOptions = 
   });
   return child;
 }
+
+export type Child = ResultPromise<typeof defaults>;
 
 const defaults = {
   all: true,
@@ -100,10 +102,9 @@ const defaults = {
   stripFinalNewline: true,
 } as const satisfies Options;
 
-type FailedResult = Pick<
-  Awaited<ReturnType<typeof start>>,
-  'exitCode' | 'isCanceled' | 'timedOut' | 'signal' | 'all' | 'cause' | 'originalMessage'
->;
+type Outcome = Awaited<Child>;
+/** Without `all` where the output was not kept. */
+type FailedResult = Pick<Outcome, 'exitCode' | 'isCanceled' | 'timedOut' | 'signal' | 'cause'> & Partial<Pick<Outcome, 'all'>>;
 
 /** The ShipError of a child that did not end as expected. */
 export function failure(context: Context, command: Command, result: FailedResult): ShipError {
@@ -118,7 +119,7 @@ export function failure(context: Context, command: Command, result: FailedResult
       cause,
     });
   }
-  const output = context.secrets.redact(result.all).split('\n').slice(-shownLines).join('\n').trim();
+  const output = context.secrets.redact(result.all ?? '').split('\n').slice(-shownLines).join('\n').trim();
   const how = result.timedOut
     ? 'took too long'
     : result.signal

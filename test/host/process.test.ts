@@ -1,14 +1,25 @@
+import { Readable } from 'node:stream';
 import test from 'ava';
 import { createContext } from '../../src/context.ts';
 import { ExitStatus, ShipError } from '../../src/errors.ts';
 import type { ShipEvent } from '../../src/events.ts';
-import { formatCommand, run } from '../../src/host/process.ts';
+import { formatCommand, run, start } from '../../src/host/process.ts';
 
 const sh = (script: string, ...args: string[]) => ({ program: 'sh', args: ['-c', script, 'sh', ...args] });
 
 test('output, exit status and input', async (t) => {
   const result = await run(createContext(), sh('cat; echo err >&2; exit 3'), { input: 'in', expect: [3] });
   t.deepEqual(result, { exitCode: 3, stdout: 'in', stderr: 'err' });
+});
+
+test('a stream goes in as it comes, and large output comes out whole', async (t) => {
+  const piped = await run(createContext(), { program: 'wc', args: ['-c'] }, { input: Readable.from([Buffer.alloc(70_000), Buffer.alloc(5)]) });
+  t.is(piped.stdout.trim(), '70005');
+  const child = start(createContext(), { program: 'head', args: ['-c', '40000000', '/dev/zero'] });
+  let size = 0;
+  for await (const chunk of child.stdout) size += (chunk as Buffer).length;
+  t.is((await child).exitCode, 0);
+  t.is(size, 40_000_000);
 });
 
 test('standard input is empty unless it is given', async (t) => {

@@ -207,9 +207,10 @@ test.serial('Ctrl-C during the rollout: the host finishes by itself', async (t) 
   t.timeout(5 * 60_000);
   const running = execa(node, [entry, 'update', 'pi', '--release', releases['1.0.1']!], { reject: false, env: { CI: '1', ...environmentOf(pi) } });
   let output = '';
+  let interrupted = false; // a second signal would end it at once
   running.stderr.on('data', (chunk: Buffer) => {
     output += String(chunk);
-    if (output.includes('old services stopped')) running.kill('SIGINT');
+    if (!interrupted && output.includes('old services stopped')) interrupted = running.kill('SIGINT');
   });
   const { exitCode, stderr } = await running;
   t.is(exitCode, 130, stderr);

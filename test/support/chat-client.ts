@@ -29,8 +29,12 @@ export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: stri
     const [sender, receiver] = [await configure(directory, from), await configure(directory, to)];
     const listening = start(context, { ...receiver, args: [...receiver.args, '--listen'] }, { timeoutMs: patienceMs });
     const arrived = (async () => {
-      for await (const line of listening.iterable({ from: 'all' })) if (line.includes(text)) return line;
-      throw new Error(`${to.jid} received nothing: ${(await listening).all}`);
+      const lines: string[] = [];
+      for await (const line of listening.iterable({ from: 'all' })) {
+        if (line.includes(text)) return line;
+        lines.push(line);
+      }
+      throw new Error(`${to.jid} received nothing: ${lines.join('\n')}`);
     })();
     arrived.catch(() => {}); // awaited below
     for (let attempt = 0; ; attempt += 1) {
