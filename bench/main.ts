@@ -14,7 +14,7 @@ import { update } from './update.ts';
 const benches: readonly Bench[] = [help, memory, update];
 const usage = `usage: node bench/main.ts [--runs N] [--output FILE] [${benches.map(({ name }) => name).join('|')}]...`;
 
-/** @returns the exit status: 1 when a target is missed, 2 for wrong arguments */
+/** @returns the exit status: 1 when a target is missed, 2 for wrong arguments, 130 when interrupted */
 async function main(): Promise<number> {
   const options = readArguments();
   if (!options) {
@@ -22,7 +22,8 @@ async function main(): Promise<number> {
     return 2;
   }
   const stopping = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => stopping.abort(interrupted()));
+  // `once` would be no listener any more when execa's signal-exit counts them: it would end this process.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stopping.abort(interrupted()));
   const context = createContext({ signal: stopping.signal });
   const machine = await describeMachine(context);
   const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-bench-'));
@@ -35,6 +36,10 @@ async function main(): Promise<number> {
       measured.push({ bench, result: await bench.run({ context, scratch, runs: options.runs, note }) });
       await rm(scratch, { recursive: true, force: true });
     }
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    console.error('interrupted');
+    return 130;
   } finally {
     await rm(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
