@@ -39,9 +39,9 @@ export function componentReference(component: Pick<BuiltComponent, 'repository' 
   return formatReference({ repository: component.repository, tag: `${version}-${shortDigest(digestOf(content.join('')))}` });
 }
 
-/** Where the archive of a component and platform is written. */
-export function archiveFile(outputDirectory: string, component: string, platform: Platform): string {
-  return path.join(outputDirectory, 'images', `${component}-${platformSlug(platform)}.tar.zst`);
+/** Where the archive of a component is written: `images/server-13.0.1-linux-arm64.tar.zst`. */
+function archiveFile(outputDirectory: string, { name, version }: BuiltComponent, platform: Platform): string {
+  return path.join(outputDirectory, 'images', `${name}-${version}-${platformSlug(platform)}.tar.zst`);
 }
 
 /**
@@ -59,7 +59,7 @@ export async function archiveComponent(
   const reference = componentReference(component, images);
   const archives: ImageArchive[] = [];
   for (const image of images) {
-    const file = archiveFile(outputDirectory, component.name, image.platform);
+    const file = archiveFile(outputDirectory, component, image.platform);
     const unchanged = await holds(file, reference, image);
     if (!unchanged) {
       await writeAtomically(file, (temporary) =>

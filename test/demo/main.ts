@@ -48,7 +48,6 @@ try {
   const sent = sentBytes(stdout);
   await cli(['update', host, '--release', second]);
   await chat(logins, 'hello from release 1.0.1');
-  await cli(['rollback', host]);
   await cli(['status', host]);
 
   await showResults([first, second], sent);
