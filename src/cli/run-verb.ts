@@ -118,7 +118,9 @@ function describe(error: unknown): object {
 
 async function createReporter(json: boolean, verbose: boolean): Promise<Reporter> {
   if (json) return (await import('./report/json-reporter.ts')).createJsonReporter(process.stdout, process.stderr, { verbose });
-  if (process.stderr.isTTY && !process.env['CI'] && !verbose) {
+  // A terminal that knows no width, or calls itself dumb, cannot be drawn on.
+  const canDraw = process.stderr.isTTY && process.stderr.columns > 0 && process.env['TERM'] !== 'dumb';
+  if (canDraw && !process.env['CI'] && !verbose) {
     return (await import('./report/terminal-reporter.ts')).createTerminalReporter(process.stderr, { verbose });
   }
   return (await import('./report/line-reporter.ts')).createLineReporter(process.stderr, { verbose });

@@ -19,7 +19,7 @@ class TerminalRenderer extends DefaultRenderer {
  */
 export function createTerminalReporter(output: NodeJS.WriteStream, options: { verbose: boolean }): Reporter {
   const rows = new Map<string, TaskRow>();
-  const width = () => output.columns || 80; // a terminal that does not know says 0
+  const width = () => output.columns;
   let shown: Promise<void> = Promise.resolve();
   let livingLists = 0;
   let running: TaskRow | undefined;
