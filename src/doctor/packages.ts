@@ -45,6 +45,10 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   sudo: ['sudo'],
   shellcheck: ['shellcheck'],
   skopeo: ['skopeo'],
+  zstd: ['zstd'],
+  git: ['git'],
+  curl: ['curl'],
+  busybox: ['busybox-static'],
   'xmpp-client': ['go-sendxmpp'],
 };
 

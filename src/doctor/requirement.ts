@@ -29,6 +29,10 @@ export type Part =
   | 'sudo'
   | 'shellcheck'
   | 'skopeo'
+  | 'zstd'
+  | 'git'
+  | 'curl'
+  | 'busybox'
   | 'xmpp-client';
 
 /** One thing that this machine must have. */

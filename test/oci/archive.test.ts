@@ -130,3 +130,13 @@ test('a layout whose layer is not what its config says is refused while writing'
   const target = path.join(directory, 'image.tar.zst');
   await t.throwsAsync(writeArchive(image!, 'example/app:1', target), { message: /has the content of/ });
 });
+
+test('skopeo reads the same image from it as docker-archive and as OCI archive', async (t) => {
+  const file = await makeArchive();
+  const { diffIds, reference } = await openArchive(file);
+  for (const transport of ['docker-archive', 'oci-archive']) {
+    const { stdout } = await execa('skopeo', ['inspect', '--config', `${transport}:${file}`]);
+    const config = JSON.parse(stdout) as { rootfs: { diff_ids: string[] } };
+    t.deepEqual(config.rootfs.diff_ids, [...diffIds], `${transport} of ${reference}`);
+  }
+});

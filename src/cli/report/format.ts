@@ -46,7 +46,7 @@ export function shorten(text: string, width: number): string {
 export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  const isNumber = header.map((_, column) => rows.length > 0 && rows.every((row) => /^[\d.]|^$/.test(row[column] ?? '')));
+  const isNumber = header.map((_, column) => rows.length > 0 && rows.every((row) => /^(\d[\d.]*( [kMGT]?B)?)?$/.test(row[column] ?? '')));
   return all
     .map((row) =>
       row
