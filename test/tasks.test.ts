@@ -1,17 +1,9 @@
 import test from 'ava';
-import { createContext } from '../src/context.ts';
-import type { ShipEvent } from '../src/events.ts';
 import { runTasks } from '../src/tasks.ts';
-
-function recording(signal?: AbortSignal) {
-  const events: ShipEvent[] = [];
-  const context = createContext({ emit: (event) => events.push(event), ...(signal ? { signal } : {}) });
-  const states = () => events.flatMap((event) => (event.type === 'task' ? [`${event.id} ${event.state}`] : []));
-  return { events, context, states };
-}
+import { recordingContext } from './support/recording-context.ts';
 
 test('tasks run in order, children inside their parent, skipped ones say why', async (t) => {
-  const { events, context, states } = recording();
+  const { events, context, states } = recordingContext();
   await runTasks(context, [
     { id: 'a', title: 'A', run: (report) => report.children([{ id: 'b', title: 'B', run: () => {} }]) },
     { id: 'c', title: 'C', skip: () => 'already there', run: () => t.fail() },
@@ -21,19 +13,19 @@ test('tasks run in order, children inside their parent, skipped ones say why', a
 });
 
 test('the first failure ends the list and is thrown', async (t) => {
-  const { context, states } = recording();
+  const { context, states } = recordingContext();
   const failing = { id: 'a', title: 'A', run: () => Promise.reject(new Error('no')) };
   await t.throwsAsync(runTasks(context, [failing, { id: 'b', title: 'B', run: () => t.fail() }]), { message: 'no' });
   t.deepEqual(states(), ['a started', 'a failed']);
 });
 
 test('an aborted context starts nothing', async (t) => {
-  const { context } = recording(AbortSignal.abort(new Error('stopped')));
+  const { context } = recordingContext({ signal: AbortSignal.abort(new Error('stopped')) });
   await t.throwsAsync(runTasks(context, [{ id: 'a', title: 'A', run: () => t.fail() }]), { message: 'stopped' });
 });
 
 test('secrets that a task reports are redacted', async (t) => {
-  const { events, context } = recording();
+  const { events, context } = recordingContext();
   const secret = context.secrets.add('hunter2hunter2');
   await runTasks(context, [
     {

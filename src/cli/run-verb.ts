@@ -2,7 +2,7 @@ import path from 'node:path';
 import { createContext } from '../context.ts';
 import { ConfigurationError, ExitStatus, interrupted, ShipError } from '../errors.ts';
 import { SecretRegistry } from '../secret.ts';
-import { createConfirm } from './confirm.ts';
+import { createConfirm } from './terminal/confirm.ts';
 import { formatError, wantsColor } from './report/format.ts';
 import type { Reporter } from './report/reporter.ts';
 import type { Session, Verb, VerbArguments, VerbOptions } from './verb.ts';
@@ -52,7 +52,7 @@ function createSession(global: GlobalOptions, reporter: Reporter, secrets: Secre
   const asking = {
     canAsk: process.stdin.isTTY && process.stderr.isTTY,
     ask: async (text: string) => {
-      const { ask } = await import('./ask.ts');
+      const { ask } = await import('./terminal/ask.ts');
       await new Promise<void>((resolve) => reporter.whenFree(resolve));
       return ask({ text, signal });
     },

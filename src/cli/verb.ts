@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts';
-import type { Confirm } from './confirm.ts';
+import type { Confirm } from './terminal/confirm.ts';
 
 /**
  * A verb of the command line as data. `program.ts` makes the parser and `--help` of it; the stage's code is imported only

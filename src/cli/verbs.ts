@@ -1,15 +1,15 @@
-import { account } from './commands/account.ts';
+import { account } from './commands/host/account.ts';
 import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
 import { completion } from './commands/completion.ts';
 import { doctor } from './commands/doctor.ts';
 import { init } from './commands/init.ts';
-import { exec, logs, status } from './commands/inspect-host.ts';
+import { exec, logs, status } from './commands/host/inspect-host.ts';
 import { plan } from './commands/plan.ts';
-import { provision } from './commands/provision.ts';
+import { provision } from './commands/host/provision.ts';
 import { release } from './commands/release.ts';
-import { rollback } from './commands/rollback.ts';
-import { push, update } from './commands/update.ts';
+import { rollback } from './commands/host/rollback.ts';
+import { push, update } from './commands/host/update.ts';
 import { verify } from './commands/verify.ts';
 import type { Verb } from './verb.ts';
 

@@ -41,6 +41,7 @@ export function pushTasks(input: PushInput): Task[] {
     {
       id: 'load',
       title: 'Verify and load on the host',
+      skip: () => (plan.current?.id === plan.release ? 'runs there already' : undefined),
       run: (report) => followUpdater(context, device, ['prepare', release.manifest.id], report),
     },
   ];

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import test from 'ava';
-import { accountsIn } from '../../src/cli/commands/account.ts';
+import { accountsIn } from '../../src/cli/commands/host/account.ts';
 import { formatBytes, formatDuration, formatError, formatProgress, formatTable, shorten, wantsColor } from '../../src/cli/report/format.ts';
 import { ConfigurationError, ShipError } from '../../src/errors.ts';
 

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { createConfirm } from '../../src/cli/confirm.ts';
+import { createConfirm } from '../../src/cli/terminal/confirm.ts';
 import { createJsonReporter } from '../../src/cli/report/json-reporter.ts';
 import { createLineReporter } from '../../src/cli/report/line-reporter.ts';
 import type { Reporter } from '../../src/cli/report/reporter.ts';

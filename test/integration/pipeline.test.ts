@@ -299,6 +299,11 @@ test.serial('a full disk is seen before anything is sent, and survived when it h
     await host.shapeLink(undefined);
     const updated = await ship(['update', 'full', '--release', releases['1.0.0']!], { host });
     t.is(updated.exitCode, 0, updated.stderr);
+    // The containerd store takes the partial archive, too.
+    const next = await ship(['update', 'full', '--release', releases['1.0.1']!], { host });
+    t.is(next.exitCode, 0, next.stderr);
+    const [sent] = next.result['hosts'] as { sentBytes: number; fullBytes: number }[];
+    t.true(sent!.sentBytes > 0 && sent!.sentBytes < sent!.fullBytes / 100, JSON.stringify(sent));
   } finally {
     await host.destroy();
   }

@@ -10,7 +10,7 @@ export const build: Verb = {
   example: 'build server --platform linux/arm64',
   run: async (session, args, options) => {
     const { loadDeployment } = await import('../../site/load.ts');
-    const { buildImages, describeBuild, planBuildOf } = await import('../build-images.ts');
+    const { buildImages, describeBuild, planBuildOf } = await import('../pipeline/build-images.ts');
     const deployment = await loadDeployment(session.context, session.siteFile);
     const plan = planBuildOf(session, deployment, words(args, 0), options);
     if (session.dryRun) {

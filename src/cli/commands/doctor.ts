@@ -1,5 +1,5 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
-import { connectOption, onHosts } from '../host-verb.ts';
+import { connectOption, onHosts } from './host/host-verb.ts';
 import { word, words, type Session, type Verb, type VerbOptions } from '../verb.ts';
 
 export const doctor: Verb = {

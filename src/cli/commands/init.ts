@@ -101,6 +101,6 @@ async function askDomain({ context: { signal } }: Session): Promise<string> {
       exitStatus: ExitStatus.usage,
     });
   }
-  const { ask } = await import('../ask.ts');
+  const { ask } = await import('../terminal/ask.ts');
   return (await ask({ text: 'Domain of the chat addresses (chat.example.org): ', signal })).trim();
 }

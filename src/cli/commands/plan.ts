@@ -1,10 +1,10 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { buildOptions } from '../build-options.ts';
-import { connectOption, releaseOption } from '../host-verb.ts';
+import { connectOption, releaseOption } from './host/host-verb.ts';
 import { words, type Verb } from '../verb.ts';
 import { build } from './build.ts';
 import { release } from './release.ts';
-import { update } from './update.ts';
+import { update } from './host/update.ts';
 
 const stages: Readonly<Record<string, Verb>> = { build, release, update };
 

@@ -8,8 +8,8 @@ export const release: Verb = {
   example: 'release --output build',
   run: async (session, _args, options) => {
     const { loadDeployment } = await import('../../site/load.ts');
-    const { describeBuild, planBuildOf } = await import('../build-images.ts');
-    const { makeRelease, plannedDirectory } = await import('../make-release.ts');
+    const { describeBuild, planBuildOf } = await import('../pipeline/build-images.ts');
+    const { makeRelease, plannedDirectory } = await import('../pipeline/make-release.ts');
     const deployment = await loadDeployment(session.context, session.siteFile);
     const plan = planBuildOf(session, deployment, [], options);
     if (session.dryRun) {

@@ -1,6 +1,6 @@
 import readline from 'node:readline/promises';
 import { Writable } from 'node:stream';
-import { interrupted } from '../errors.ts';
+import { interrupted } from '../../errors.ts';
 
 export interface Question {
   readonly text: string;

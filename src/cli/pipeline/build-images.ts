@@ -1,16 +1,16 @@
 import path from 'node:path';
-import { archiveComponent, type ImageArchive } from '../build/archive-images.ts';
-import { buildTasks, type BuiltImage } from '../build/build.ts';
-import { buildSecrets, planBuild, type BasesProvider, type BuildPlan } from '../build/plan.ts';
-import { ExitStatus, ShipError } from '../errors.ts';
-import { openEngine } from '../host/engine/open-engine.ts';
-import { formatPlatform } from '../oci/platform.ts';
-import type { Deployment, Source } from '../site/model.ts';
-import { buildSecrets as buildSecretNames, resolveSecrets } from '../site/secrets.ts';
-import { runTasks, type Task } from '../tasks.ts';
-import { formatBytes } from './report/format.ts';
+import { archiveComponent, type ImageArchive } from '../../build/archive-images.ts';
+import { buildTasks, type BuiltImage } from '../../build/build.ts';
+import { buildSecrets, planBuild, type BasesProvider, type BuildPlan } from '../../build/plan.ts';
+import { ExitStatus, ShipError } from '../../errors.ts';
+import { openEngine } from '../../host/engine/open-engine.ts';
+import { formatPlatform } from '../../oci/platform.ts';
+import type { Deployment, Source } from '../../site/model.ts';
+import { buildSecrets as buildSecretNames, resolveSecrets } from '../../site/secrets.ts';
+import { runTasks, type Task } from '../../tasks.ts';
+import { formatBytes } from '../report/format.ts';
 import { outputDirectory, platformsOf } from './site.ts';
-import { word, type Session, type VerbOptions } from './verb.ts';
+import { word, type Session, type VerbOptions } from '../verb.ts';
 
 export function planBuildOf(session: Session, deployment: Deployment, components: readonly string[], options: VerbOptions): BuildPlan {
   const platforms = platformsOf(options);

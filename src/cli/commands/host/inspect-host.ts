@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
-import { devicePaths } from '../../device/files.ts';
-import { connectOption, hostArgument, hostsArgument, onHosts } from '../host-verb.ts';
-import { words, type Verb } from '../verb.ts';
+import { devicePaths } from '../../../device/files.ts';
+import { connectOption, hostArgument, hostsArgument, onHosts } from './host-verb.ts';
+import { words, type Verb } from '../../verb.ts';
 
 /** status, logs and exec: what runs on a host and what it says. */
 
@@ -13,7 +13,7 @@ export const status: Verb = {
   example: 'status pi@raspberrypi.local',
   run: async (session, args, options) => {
     const hosts = await onHosts(session, words(args, 0), options, async (device, host) => {
-      const { readInventory } = await import('../../ship/device.ts');
+      const { readInventory } = await import('../../../ship/device.ts');
       await readInventory(device); // says clearly when there is no updater
       const { stdout } = await device.updater(['status']);
       const lines = stdout.trimEnd().split('\n').map((line) => line.split('\t'));
@@ -38,7 +38,7 @@ export const logs: Verb = {
   ],
   example: 'logs pi@raspberrypi.local server --tail 20',
   run: async (session, args, options) => {
-    const { currentManifest } = await import('../../ship/current-release.ts');
+    const { currentManifest } = await import('../../../ship/current-release.ts');
     const { emit } = session.context;
     await onHosts(session, words(args, 0), options, async (device) => {
       const { name } = await currentManifest(device); // says clearly when nothing runs
@@ -74,7 +74,7 @@ export const exec: Verb = {
 
 /** The output has been shown line by line already. */
 async function throwOutputFree(error: unknown): Promise<never> {
-  const { ShipError } = await import('../../errors.ts');
+  const { ShipError } = await import('../../../errors.ts');
   if (!(error instanceof ShipError)) throw error;
   const { code, message, remedy, exitStatus } = error;
   throw new ShipError({ code, message, exitStatus, cause: error, ...(remedy ? { remedy } : {}) });

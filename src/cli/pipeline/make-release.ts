@@ -1,11 +1,11 @@
 import path from 'node:path';
-import type { BuildPlan } from '../build/plan.ts';
-import { packRelease, releaseDirectory, type PackResult } from '../release/pack-release.ts';
-import type { Deployment } from '../site/model.ts';
-import { runTasks } from '../tasks.ts';
+import type { BuildPlan } from '../../build/plan.ts';
+import { packRelease, releaseDirectory, type PackResult } from '../../release/pack-release.ts';
+import type { Deployment } from '../../site/model.ts';
+import { runTasks } from '../../tasks.ts';
 import { buildImages } from './build-images.ts';
 import { outputDirectory } from './site.ts';
-import type { Session, VerbOptions } from './verb.ts';
+import type { Session, VerbOptions } from '../verb.ts';
 
 export function plannedDirectory(session: Session, deployment: Deployment, options: VerbOptions): string {
   return releaseDirectory(path.join(outputDirectory(session, options), 'release'), deployment);

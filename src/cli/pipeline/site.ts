@@ -1,13 +1,13 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import { ExitStatus, ShipError } from '../errors.ts';
-import { parsePlatform, type Platform } from '../oci/platform.ts';
-import { readRelease, type Release } from '../release/read-release.ts';
-import { releaseDirectory } from '../release/pack-release.ts';
-import { loadDeployment } from '../site/load.ts';
-import type { Deployment, Host } from '../site/model.ts';
-import type { Session, VerbOptions } from './verb.ts';
-import { word } from './verb.ts';
+import { ExitStatus, ShipError } from '../../errors.ts';
+import { parsePlatform, type Platform } from '../../oci/platform.ts';
+import { readRelease, type Release } from '../../release/read-release.ts';
+import { releaseDirectory } from '../../release/pack-release.ts';
+import { loadDeployment } from '../../site/load.ts';
+import type { Deployment, Host } from '../../site/model.ts';
+import type { Session, VerbOptions } from '../verb.ts';
+import { word } from '../verb.ts';
 
 /** Where everything that is made goes unless `--output` says otherwise: `build/` beside the site file. */
 export function outputDirectory(session: Session, options: VerbOptions): string {

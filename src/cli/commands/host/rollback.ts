@@ -1,5 +1,5 @@
-import { connectOption, hostsArgument, onHosts } from '../host-verb.ts';
-import { word, words, type Verb } from '../verb.ts';
+import { connectOption, hostsArgument, onHosts } from './host-verb.ts';
+import { word, words, type Verb } from '../../verb.ts';
 
 export const rollback: Verb = {
   name: 'rollback',
@@ -8,9 +8,9 @@ export const rollback: Verb = {
   options: [{ flags: '--to <id>', description: 'the id of a kept release; `prose-ship status` lists them' }, connectOption],
   example: 'rollback pi@raspberrypi.local',
   run: async (session, args, options) => {
-    const { rollbackTask } = await import('../../ship/update.ts');
-    const { readInventory } = await import('../../ship/device.ts');
-    const { runTasks } = await import('../../tasks.ts');
+    const { rollbackTask } = await import('../../../ship/update.ts');
+    const { readInventory } = await import('../../../ship/device.ts');
+    const { runTasks } = await import('../../../tasks.ts');
     const hosts = await onHosts(session, words(args, 0), options, async (device, host) => {
       const inventory = await readInventory(device);
       const target = word(options['to']) ?? inventory.previousId;

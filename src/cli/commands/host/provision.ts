@@ -1,5 +1,5 @@
-import { connectOption, hostsArgument, onHosts } from '../host-verb.ts';
-import { words, type Verb } from '../verb.ts';
+import { connectOption, hostsArgument, onHosts } from './host-verb.ts';
+import { words, type Verb } from '../../verb.ts';
 
 export const provision: Verb = {
   name: 'provision',
@@ -8,8 +8,8 @@ export const provision: Verb = {
   options: [connectOption],
   example: 'provision pi@raspberrypi.local',
   run: async (session, args, options) => {
-    const { provisionTasks } = await import('../../ship/provision.ts');
-    const { runTasks } = await import('../../tasks.ts');
+    const { provisionTasks } = await import('../../../ship/provision.ts');
+    const { runTasks } = await import('../../../tasks.ts');
     const hosts = await onHosts(session, words(args, 0), options, async (device, host) => {
       const tasks = provisionTasks(device);
       if (session.dryRun) session.print(tasks.map(({ title }) => `${host.name}: ${title}`).join('\n'));

@@ -1,15 +1,15 @@
-import { verifyRelease } from '../release/verify-release.ts';
-import { UnsetSecret, resolveSecrets } from '../site/secrets.ts';
-import { prepareUpdate, updateTasks } from '../ship/update.ts';
-import type { UpdatePlan } from '../ship/plan-update.ts';
-import { runTasks, type TaskReport } from '../tasks.ts';
-import type { Release } from '../release/read-release.ts';
-import { Secret } from '../secret.ts';
-import type { Deployment } from '../site/model.ts';
-import { onHosts } from './host-verb.ts';
-import { formatBytes } from './report/format.ts';
+import { verifyRelease } from '../../release/verify-release.ts';
+import { UnsetSecret, resolveSecrets } from '../../site/secrets.ts';
+import { prepareUpdate, updateTasks } from '../../ship/update.ts';
+import type { UpdatePlan } from '../../ship/plan-update.ts';
+import { runTasks, type TaskReport } from '../../tasks.ts';
+import type { Release } from '../../release/read-release.ts';
+import { Secret } from '../../secret.ts';
+import type { Deployment } from '../../site/model.ts';
+import { onHosts } from '../commands/host/host-verb.ts';
+import { formatBytes } from '../report/format.ts';
 import { hostsOf, releaseOf, siteIfAny } from './site.ts';
-import type { Session, VerbOptions } from './verb.ts';
+import type { Session, VerbOptions } from '../verb.ts';
 
 /** What came of one host, for the `--json` result. */
 export interface ShippedHost {
@@ -52,7 +52,7 @@ export async function shipRelease(
 async function verified({ context }: Session, { directory, manifest: { id } }: Release): Promise<Release> {
   const holder: { release?: Release } = {};
   const run = async (report: TaskReport) => {
-    holder.release = await verifyRelease(directory, { signal: context.signal, onProgress: report.progress });
+    holder.release = await verifyRelease(directory, { blobs: false, signal: context.signal, onProgress: report.progress });
   };
   await runTasks(context, [{ id: 'verify', title: `Verify release ${id}`, run }]);
   if (!holder.release) throw new Error('unreachable: the task ran');

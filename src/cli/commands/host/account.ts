@@ -1,6 +1,6 @@
-import { ExitStatus, ShipError } from '../../errors.ts';
-import { connectOption, hostArgument, onHosts } from '../host-verb.ts';
-import { words, type Session, type Verb, type VerbOptions } from '../verb.ts';
+import { ExitStatus, ShipError } from '../../../errors.ts';
+import { connectOption, hostArgument, onHosts } from './host-verb.ts';
+import { words, type Session, type Verb, type VerbOptions } from '../../verb.ts';
 
 const actions = ['add', 'passwd', 'list'] as const;
 
@@ -25,8 +25,8 @@ export const account: Verb = {
     if (action !== 'list' && named === undefined) {
       throw wrongUsage('E_NO_JID', 'No account is named', `Name it: \`prose-ship account ${action} ${words(args, 1).join('')} alice@chat.example.org\`.`);
     }
-    const { runAccountCommand } = await import('../../ship/account.ts');
-    const { currentManifest } = await import('../../ship/current-release.ts');
+    const { runAccountCommand } = await import('../../../ship/account.ts');
+    const { currentManifest } = await import('../../../ship/current-release.ts');
     const password = action === 'list' ? undefined : await newPassword(session, options);
     const [result] = await onHosts(session, words(args, 1), options, async (device) => {
       const manifest = await currentManifest(device);
@@ -72,7 +72,7 @@ async function newPassword(session: Session, options: VerbOptions): Promise<NewP
 
 async function readPassword(session: Session, fromStdin: boolean): Promise<string> {
   if (!fromStdin && process.stdin.isTTY) {
-    const { ask } = await import('../ask.ts');
+    const { ask } = await import('../../terminal/ask.ts');
     return ask({ text: 'Password: ', signal: session.context.signal, hidden: true });
   }
   if (!fromStdin) {

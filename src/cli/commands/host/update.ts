@@ -1,5 +1,5 @@
-import { connectOption, hostsArgument, releaseOption } from '../host-verb.ts';
-import { words, type Verb, type VerbOption } from '../verb.ts';
+import { connectOption, hostsArgument, releaseOption } from './host-verb.ts';
+import { words, type Verb, type VerbOption } from '../../verb.ts';
 
 const shipOptions: readonly VerbOption[] = [
   releaseOption,
@@ -14,7 +14,7 @@ export const update: Verb = {
   options: shipOptions,
   example: 'update pi@raspberrypi.local --release build/release/chat-1.0.1',
   run: async (session, args, options) => {
-    const { shipRelease } = await import('../ship-release.ts');
+    const { shipRelease } = await import('../../pipeline/ship-release.ts');
     return { hosts: await shipRelease(session, words(args, 0), options, { rollout: true }) };
   },
 };
@@ -26,7 +26,7 @@ export const push: Verb = {
   options: shipOptions,
   example: 'push pi@raspberrypi.local --release build/release/chat-1.0.1',
   run: async (session, args, options) => {
-    const { shipRelease } = await import('../ship-release.ts');
+    const { shipRelease } = await import('../../pipeline/ship-release.ts');
     return { hosts: await shipRelease(session, words(args, 0), options, { rollout: false }) };
   },
 };

@@ -1,7 +1,7 @@
-import type { ConnectOptions } from '../host/ssh/connection.ts';
-import type { Device } from '../ship/device.ts';
-import type { Host } from '../site/model.ts';
-import { word, type Session, type VerbOption, type VerbOptions } from './verb.ts';
+import type { ConnectOptions } from '../../../host/ssh/connection.ts';
+import type { Device } from '../../../ship/device.ts';
+import type { Host } from '../../../site/model.ts';
+import { word, type Session, type VerbOption, type VerbOptions } from '../../verb.ts';
 
 export const hostsArgument = {
   name: '[host...]',
@@ -39,8 +39,8 @@ export async function onHosts<Result>(
   options: VerbOptions,
   work: (device: Device, host: Host) => Promise<Result>,
 ): Promise<Result[]> {
-  const { hostsOf, siteIfAny } = await import('./site.ts');
-  const { withDevice } = await import('../ship/device.ts');
+  const { hostsOf, siteIfAny } = await import('../../pipeline/site.ts');
+  const { withDevice } = await import('../../../ship/device.ts');
   const deployment = await siteIfAny(session);
   const results: Result[] = [];
   for (const host of hostsOf(deployment?.site.hosts ?? [], names)) {

@@ -1,0 +1,96 @@
+import test from 'ava';
+import type { HostInventory } from '../../src/device/inventory.ts';
+import { ExitStatus, ShipError } from '../../src/errors.ts';
+import { parsePlatform } from '../../src/oci/platform.ts';
+import type { Release } from '../../src/release/read-release.ts';
+import { choosePlatform, openImages, planUpdate, type UpdatePlan } from '../../src/ship/plan-update.ts';
+import { preflight } from '../../src/ship/preflight.ts';
+import { packedRelease } from '../support/packed-release.ts';
+
+const arm64 = parsePlatform('linux/arm64')!;
+const layers = [{ 'etc/base': 'base '.repeat(50_000) }, { 'app/version': '1\n' }];
+
+const bare: HostInventory = {
+  updaterVersion: 1,
+  machine: 'aarch64',
+  platforms: [arm64],
+  engineVersion: '26.1.5+dfsg1',
+  store: 'overlay2',
+  composeVersion: '2.26.1',
+  freeBytes: 10e9,
+  engineFreeBytes: 10e9,
+  chains: [],
+  releases: [],
+};
+
+async function plan(release: Release, inventory: HostInventory): Promise<UpdatePlan> {
+  return planUpdate('pi', release, arm64, await openImages(release, arm64), inventory);
+}
+
+function refusal(work: () => unknown): ShipError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof ShipError) return error;
+    throw error;
+  }
+  throw new Error('nothing was refused');
+}
+
+test('a bare host is sent everything but the seek table', async (t) => {
+  const made = await plan(await packedRelease(layers), bare);
+  t.is(made.images[0]!.sentLayers, 2);
+  t.true(made.sendBytes < made.fullBytes && made.sendBytes > made.fullBytes - 100);
+});
+
+test('layers that an image there begins with are left out', async (t) => {
+  const release = await packedRelease(layers);
+  const [base] = release.manifest.images[0]!.diffIds;
+  const made = await plan(release, { ...bare, chains: [{ diffIds: [base!], reference: 'other:1' }] });
+  t.is(made.images[0]!.sentLayers, 1);
+  t.true(made.sendBytes < made.fullBytes);
+});
+
+test('an image that is there under its immutable name is not sent, nor is a kept release', async (t) => {
+  const release = await packedRelease(layers);
+  const { reference, diffIds } = release.manifest.images[0]!;
+  const present = await plan(release, { ...bare, chains: [{ diffIds, reference }] });
+  t.is(present.sendBytes, 0);
+  const kept = await plan(release, { ...bare, releases: [{ id: release.manifest.id, version: '1.0.0' }] });
+  t.true(kept.isKept);
+  t.is(kept.sendBytes, 0);
+});
+
+test('engines before 23 are sent gzip', async (t) => {
+  const release = await packedRelease(layers);
+  t.is((await plan(release, bare)).images[0]!.compression, 'zstd');
+  t.is((await plan(release, { ...bare, engineVersion: '20.10.24+dfsg1' })).images[0]!.compression, 'gzip');
+});
+
+test('the platform is the first that both sides have', async (t) => {
+  const release = await packedRelease(layers);
+  const arm = parsePlatform('linux/arm/v7')!;
+  t.deepEqual(choosePlatform(release, 'pi', { ...bare, platforms: [arm, arm64] }), arm64);
+  const error = refusal(() => choosePlatform(release, 'pi', { ...bare, platforms: [arm] }));
+  t.is(error.code, 'E_WRONG_PLATFORM');
+  t.is(error.exitStatus, ExitStatus.preflight);
+  t.regex(error.message, /pi runs linux\/arm\/v7, the release has images for linux\/arm64 only/);
+});
+
+test('an older release is refused unless it is asked for', async (t) => {
+  const made = { ...(await plan(await packedRelease(layers), bare)), current: { id: '1.1.0-0', version: '1.1.0' } };
+  const error = refusal(() => preflight(made, bare));
+  t.is(error.code, 'E_DOWNGRADE');
+  t.is(error.exitStatus, ExitStatus.preflight);
+  t.notThrows(() => preflight(made, bare, { allowDowngrade: true }));
+});
+
+test('space is asked of both disks, with the numbers', async (t) => {
+  const made = await plan(await packedRelease(layers), bare);
+  for (const little of [{ freeBytes: 1e6 }, { engineFreeBytes: 1e6 }]) {
+    const error = refusal(() => preflight(made, { ...bare, ...little }));
+    t.is(error.code, 'E_HOST_DISK_FULL');
+    t.regex(error.message, /pi has 1 MB free in .*, the update needs \d+ MB/);
+  }
+  t.notThrows(() => preflight({ ...made, sendBytes: 0 }, { ...bare, freeBytes: 0, engineFreeBytes: 0 }));
+});
