@@ -55,7 +55,8 @@ export function buildTasks(context: Context, plan: BuildPlan, engine: Engine, op
           provider: plan.bases,
           sourceDateEpoch: plan.sourceDateEpoch,
           ...builder,
-          onLine: (line) => report.log(line, 'debug'),
+          // mmdebstrap marks its steps so; making a base takes minutes, and somebody watches.
+          onLine: (line) => report.log(line.replace(': I: ', ': '), line.includes(': I: ') ? 'info' : 'debug'),
           onWarning: (message) => report.log(message, 'warning'),
         });
         findings.bases.set(reference, base);
