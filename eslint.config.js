@@ -62,5 +62,5 @@ export default tseslint.config(
     files: ['test/**/*.ts', 'bench/**/*.ts', 'docs/**/*.ts', 'schema/**/*.ts'],
     rules: { 'no-console': 'off', '@typescript-eslint/no-non-null-assertion': 'off' },
   },
-  { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked },
+  { files: ['**/*.js'], ...tseslint.configs.disableTypeChecked, languageOptions: { globals: { process: 'readonly' } } },
 );

@@ -1,5 +1,4 @@
-import { cp, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { cp, open, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
@@ -8,6 +7,7 @@ import { readRelease } from '../../src/release/read-release.ts';
 import { exchangeMessage } from '../support/chat-client.ts';
 import { entry, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
 import { domain, siteName, writeProsodySite } from '../support/prosody-site.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-host.ts';
 
 /**
@@ -72,7 +72,7 @@ async function newHost(name: string, options: Parameters<typeof createThrowawayH
 
 test.before('build and pack two releases', async (t) => {
   t.timeout(25 * 60_000);
-  directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-pipeline-'));
+  directory = await temporaryDirectory('pipeline');
   const recipe = await writeRecipe('good', (text) => text);
   for (const [version, component] of [['1.0.0', '13.0.1-r1'], ['1.0.1', '13.0.1-r2']] as const) {
     const made = await makeRelease(version, component, recipe);
@@ -83,7 +83,6 @@ test.before('build and pack two releases', async (t) => {
 
 test.after.always(async () => {
   await (pi as ThrowawayHost | undefined)?.destroy();
-  await rm(directory, { recursive: true, force: true });
 });
 
 test.serial('a release has an image of the right architecture for both platforms, and verifies', async (t) => {

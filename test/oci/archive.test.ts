@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdtemp, open, readFile, truncate, writeFile } from 'node:fs/promises';
-import os from 'node:os';
+import { copyFile, open, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
 import test from 'ava';
@@ -11,6 +10,7 @@ import { openArchive, verifyArchive, type Archive } from '../../src/oci/archive/
 import { writeArchive } from '../../src/oci/archive/write-archive.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { readLayout } from '../../src/oci/layout.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { imageLayout, type LayerFiles, type LayoutOptions } from '../support/image-layout.ts';
 
 const layers: readonly LayerFiles[] = [
@@ -21,7 +21,7 @@ const layers: readonly LayerFiles[] = [
 
 async function makeArchive(content = layers, options?: LayoutOptions): Promise<string> {
   const [image] = await readLayout(await imageLayout(content, options));
-  const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'prose-ship-archive-')), 'image.tar.zst');
+  const file = path.join(await temporaryDirectory('archive'), 'image.tar.zst');
   await writeArchive(image!, 'example/app:1.0.0-abc', file);
   return file;
 }
@@ -116,7 +116,7 @@ test('one flipped bit anywhere is found', async (t) => {
 });
 
 test('a file that is no archive is refused', async (t) => {
-  const file = path.join(await mkdtemp(path.join(os.tmpdir(), 'prose-ship-archive-')), 'empty');
+  const file = path.join(await temporaryDirectory('archive'), 'empty');
   await writeFile(file, '');
   await t.throwsAsync(openArchive(file), { message: /no seek table/ });
   await t.throwsAsync(openArchive(`${file}.missing`), { message: /cannot be read/ });

@@ -1,4 +1,4 @@
-import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { appendFile, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import test from 'ava';
@@ -9,6 +9,7 @@ import { listFiles } from '../../src/release/checksums.ts';
 import { readRelease } from '../../src/release/read-release.ts';
 import { verifyRelease } from '../../src/release/verify-release.ts';
 import { packedRelease } from '../support/packed-release.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const layers = [{ 'etc/base': 'base\n' }, { 'app/version': '1\n' }];
 
@@ -55,7 +56,7 @@ test('the same inputs give the same bytes; another version, another id', async (
 });
 
 test('packing again into the same folder says that nothing changed', async (t) => {
-  const place = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-release-'));
+  const place = await temporaryDirectory('release');
   t.false((await packedRelease(layers, '1.0.0', place)).unchanged);
   t.true((await packedRelease(layers, '1.0.0', place)).unchanged);
 });

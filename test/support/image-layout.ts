@@ -1,12 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 import { MediaType, type Descriptor } from '../../src/oci/descriptor.ts';
 import { writeBlob, writeLayout } from '../../src/oci/layout.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 
 /** The files of one layer by path. */
 export type LayerFiles = Readonly<Record<string, string | Buffer>>;
@@ -32,7 +30,7 @@ export async function layerTar(files: LayerFiles): Promise<Buffer> {
 
 /** An OCI layout on disk with one image per platform made of the same layers; returns its folder. */
 export async function imageLayout(layers: readonly LayerFiles[], options: LayoutOptions = {}): Promise<string> {
-  const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-layout-'));
+  const directory = await temporaryDirectory('layout');
   const platform = parsePlatform(options.platform ?? 'linux/amd64')!;
   const descriptors: Descriptor[] = [];
   const diffIds: string[] = [];

@@ -1,18 +1,16 @@
-import { mkdtemp } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import { archiveComponent } from '../../src/build/archive-images.ts';
 import { createContext } from '../../src/context.ts';
 import { packRelease, releaseDirectory, type PackResult } from '../../src/release/pack-release.ts';
 import { loadDeployment } from '../../src/site/load.ts';
 import { imageLayout, type LayerFiles } from './image-layout.ts';
+import { temporaryDirectory } from './temporary-directory.ts';
 import { writeProsodySite } from './prosody-site.ts';
 
 const platform = 'linux/arm64';
 
 /** A release of the prosody recipe for one platform, whose image consists of these layers instead of a real build. */
 export async function packedRelease(layers: readonly LayerFiles[], version = '1.0.0', directory?: string): Promise<PackResult> {
-  const place = directory ?? (await mkdtemp(path.join(os.tmpdir(), 'prose-ship-release-')));
+  const place = directory ?? (await temporaryDirectory('release'));
   const context = createContext();
   const deployment = await loadDeployment(context, await writeProsodySite({ directory: place, version, platforms: [platform] }));
   const [component] = deployment.recipe.components;

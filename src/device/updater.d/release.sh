@@ -115,6 +115,8 @@ verb_prune() {
     esac
     rm -rf "$directory"
   done
+  # What an interrupted upload left; one that is under way now is younger than a day.
+  find "$INCOMING_DIR" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null
   # Logs are small; the newest twenty tell enough.
   find "$LOG_DIR" -type f -name '*.log' -printf '%T@ %p\n' | sort -rn | sed -e '1,20d' -e 's/^[^ ]* //' |
     while IFS= read -r log; do rm -f "$log"; done
