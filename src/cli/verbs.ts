@@ -1,7 +1,7 @@
 import { account } from './commands/host/account.ts';
 import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
-import { completion } from './commands/completion.ts';
+import { completionOf } from './commands/completion.ts';
 import { doctor } from './commands/doctor.ts';
 import { init } from './commands/init.ts';
 import { exec, logs, status } from './commands/host/inspect-host.ts';
@@ -30,5 +30,5 @@ export const verbs: readonly Verb[] = [
   exec,
   account,
   doctor,
-  completion,
+  completionOf(() => verbs),
 ];

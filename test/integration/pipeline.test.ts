@@ -3,6 +3,10 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { execa } from 'execa';
+import { withDevice } from '../../src/ship/device.ts';
+import { secretTask } from '../../src/ship/push.ts';
+import { runTasks } from '../../src/tasks.ts';
+import { recordingContext } from '../support/recording-context.ts';
 import { readRelease } from '../../src/release/read-release.ts';
 import { exchangeMessage } from '../support/chat-client.ts';
 import { entry, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
@@ -222,6 +226,21 @@ test.serial('Ctrl-C during the rollout: the host finishes by itself', async (t) 
     await delay(1_000);
   }
   t.regex(await chat('after the interruption'), /after the interruption/);
+});
+
+test.serial('runtime secrets lie on the host beside the release, and are sent once', async (t) => {
+  const { context, events } = recordingContext({ environment: { ...process.env, ...environmentOf(pi) } });
+  const value = context.secrets.add("a 'secret' value\n").reveal();
+  await withDevice(context, { name: 'pi', address: 'pi' }, {}, async (device) => {
+    const task = secretTask(device, new Map([['smtp_password', value]]));
+    await runTasks(context, [task]);
+    await runTasks(context, [task]);
+  });
+  const details = events.flatMap((event) => (event.type === 'task' && event.state === 'done' ? [event.detail] : []));
+  t.deepEqual(details, ['1 changed', 'unchanged']);
+  t.notRegex(JSON.stringify(events), /secret' value/);
+  t.is((await pi.exec(['cat', '/var/lib/prose-ship/secrets/smtp_password'])).stdout, value.trimEnd());
+  t.is((await pi.exec('cd /var/lib/prose-ship && stat -c %a secrets secrets/smtp_password')).stdout, '700\n444');
 });
 
 test.serial('a login that is not root ships by sudo; without sudo it is refused', async (t) => {

@@ -1,14 +1,14 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { words, type Verb } from '../verb.ts';
 
-export const completion: Verb = {
+/** Completes all verbs, itself among them; they are asked for when it runs. */
+export const completionOf = (allVerbs: () => readonly Verb[]): Verb => ({
   name: 'completion',
   summary: 'print completions for a shell',
   arguments: [{ name: '<shell>', description: 'bash, zsh or fish' }],
   example: 'completion bash > ~/.local/share/bash-completion/completions/prose-ship',
   run: async (session, args) => {
     const { completionScript, shells } = await import('../completion-script.ts');
-    const { verbs } = await import('../verbs.ts');
     const shell = shells.find((one) => one === words(args, 0)[0]);
     if (!shell) {
       throw new ShipError({
@@ -18,7 +18,7 @@ export const completion: Verb = {
         exitStatus: ExitStatus.usage,
       });
     }
-    session.print(completionScript(shell, verbs));
+    session.print(completionScript(shell, allVerbs()));
     return {};
   },
-};
+});
