@@ -164,7 +164,7 @@ test.serial('an older release is refused without --allow-downgrade', async (t) =
 
 test.serial('a gate that never passes is rolled back with exit status 4, and people chat on', async (t) => {
   t.timeout(10 * 60_000);
-  const recipe = await writeRecipe('bad', (text) => text.replace(/port: .*client_port.*/, 'port: 5999').replace(/timeoutSeconds: \d+/, 'timeoutSeconds: 8'));
+  const recipe = await writeRecipe('bad', (text) => text.replace(/port: .*client_port.*/, 'port: 5999').replace(/timeoutSeconds: \d+/, 'timeoutSeconds: 30'));
   const made = await makeRelease('1.0.2', '13.0.1-r3', recipe);
   t.is(made.exitCode, 0, made.stderr);
   const failed = await ship(['update', 'pi', '--release', releases['1.0.2']!]);
