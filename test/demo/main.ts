@@ -22,6 +22,11 @@ const output = path.join(repository, 'build');
 const platform = 'linux/arm64';
 const host = 'pi';
 
+if (process.getuid?.() !== 0) {
+  console.error('The demo makes network namespaces and may start an engine of its own: run it as root, sudo npm run demo');
+  process.exit(3);
+}
+
 const startedAt = performance.now();
 const device: { current?: ThrowawayHost } = {};
 
