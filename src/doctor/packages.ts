@@ -33,7 +33,8 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   buildx: ['docker-buildx'],
   compose: ['docker-compose'],
   emulation: ['qemu-user-binfmt'],
-  mmdebstrap: ['mmdebstrap'],
+  // Only recommended by its package; without it no other architecture is made.
+  mmdebstrap: ['mmdebstrap', 'arch-test'],
   keyring: ['debian-archive-keyring'],
   'ssh-client': ['openssh-client'],
   'ssh-server': ['openssh-server'],

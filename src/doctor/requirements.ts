@@ -101,6 +101,15 @@ export const requirements: readonly Requirement[] = [
     linuxOnly: true,
   },
   {
+    id: 'arch-test',
+    what: 'arch-test',
+    why: 'tells mmdebstrap which architectures run here',
+    purpose: 'build',
+    check: program('arch-test'),
+    parts: ['mmdebstrap'],
+    linuxOnly: true,
+  },
+  {
     id: 'ssh',
     what: 'ssh (OpenSSH client)',
     why: 'reads the SSH configuration and makes keys',

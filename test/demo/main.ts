@@ -72,13 +72,19 @@ function environment(): Record<string, string> {
 async function cli(args: readonly string[], input?: string): Promise<string> {
   const shown = args.map((word) => (word.startsWith(`${repository}/`) ? path.relative(process.cwd(), word) : word));
   console.log(`\n${styleText('cyan', '$')} prose-ship ${shown.join(' ')}`);
-  const { stdout } = await execa(node, [entry, ...args], {
+  const { stdout, exitCode } = await execa(node, [entry, ...args], {
+    reject: false,
     env: environment(),
     stdin: input === undefined ? 'inherit' : 'pipe',
     ...(input === undefined ? {} : { input }),
     stdout: ['inherit', 'pipe'],
     stderr: 'inherit',
   });
+  if (exitCode !== 0) {
+    // The command has said what is wrong; a stack of ours would only hide it.
+    await device.current?.destroy();
+    process.exit(exitCode ?? 1);
+  }
   return stdout;
 }
 
