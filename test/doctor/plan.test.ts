@@ -37,14 +37,14 @@ test('where nothing is missing there is nothing to do', (t) => {
 test('Debian 12 takes engine, buildx and Compose from Debian 13, the rest from itself', (t) => {
   const plan = planFix(machine(), missing('docker', 'engine', 'dockerd', 'buildx', 'compose', 'mmdebstrap', 'emulation-linux-arm-v7'), sources);
   t.deepEqual(plan.installations, [
-    { packages: ['qemu-user-static', 'mmdebstrap', 'debian-archive-keyring'] },
+    { packages: ['qemu-user-static', 'mmdebstrap', 'arch-test', 'debian-archive-keyring'] },
     { packages: ['docker-cli', 'docker.io', 'docker-buildx', 'docker-compose'], fromSuite: 'trixie' },
   ]);
   t.deepEqual(plan.binfmtNames, ['qemu-arm']);
   t.true(plan.newerSuite!.sources.includes('http://mirror.example/debian'));
   t.deepEqual(planCommands(plan).slice(2, 5), [
     'apt-get update',
-    'apt-get install --no-install-recommends qemu-user-static mmdebstrap debian-archive-keyring',
+    'apt-get install --no-install-recommends qemu-user-static mmdebstrap arch-test debian-archive-keyring',
     'apt-get install --no-install-recommends --target-release=trixie docker-cli docker.io docker-buildx docker-compose',
   ]);
 });
