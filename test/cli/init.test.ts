@@ -3,10 +3,11 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { temporarySite } from '../site/temporary-site.ts';
-import { proseShip, temporaryDirectory } from './prose-ship.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { proseShip } from './prose-ship.ts';
 
 test('init writes a file that check takes, with the variables of the recipe; a second time it refuses', async (t) => {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   const words = ['init', 'chat', '--domain', 'chat.example.org', '--host', 'pi@raspberrypi.local'];
   const first = await proseShip(words, { cwd });
   t.is(first.exitCode, 0, first.stderr);
@@ -31,7 +32,7 @@ const refused: readonly (readonly [what: string, args: readonly string[], code: 
 
 for (const [what, args, code] of refused) {
   test(`init with a bad ${what} leaves no file`, async (t) => {
-    const cwd = await temporaryDirectory(t);
+    const cwd = await temporaryDirectory('cli');
     const { exitCode, stderr } = await proseShip(['init', '.', ...args], { cwd });
     t.is(exitCode, 2);
     t.true(stderr.includes(code), stderr);
@@ -41,7 +42,7 @@ for (const [what, args, code] of refused) {
 }
 
 test('init --dry-run prints the file only', async (t) => {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   const { exitCode, stdout } = await proseShip(['init', '--domain', 'example.org', '--dry-run'], { cwd });
   t.is(exitCode, 0);
   t.regex(stdout, /^domain: example\.org$/m);

@@ -8,13 +8,14 @@ import test, { type ExecutionContext } from 'ava';
 import { execa } from 'execa';
 import { goodSite } from '../site/temporary-site.ts';
 import { entry, node } from '../support/command-line.ts';
-import { jsonLines, proseShip, temporaryDirectory } from './prose-ship.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { jsonLines, proseShip } from './prose-ship.ts';
 
 const slowDocker = path.resolve(import.meta.dirname, '../fixtures/cli/slow-docker');
 
 /** A build that is under way in an engine that takes a minute for it. */
 async function startBuild(t: ExecutionContext, args: readonly string[] = [], environment: Record<string, string> = {}) {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   await writeFile(path.join(cwd, 'prose-ship.yaml'), goodSite);
   const log = path.join(cwd, 'log');
   const child = proseShip(['build', '--bases', 'registry', ...args], {
@@ -29,7 +30,7 @@ async function startBuild(t: ExecutionContext, args: readonly string[] = [], env
 }
 
 test('on a terminal Ctrl-C stops the living list where it is, says so once, and gives the cursor back', async (t) => {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   await writeFile(path.join(cwd, 'prose-ship.yaml'), goodSite);
   const log = path.join(cwd, 'log');
   // script(1) of util-linux makes the terminal; what it is sent is what is typed there.

@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import os from 'node:os';
-import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { execa, type ResultPromise } from 'execa';
 import { entry, node } from '../support/command-line.ts';
@@ -24,10 +21,4 @@ export function jsonLines(t: ExecutionContext, stdout: string): Readonly<Record<
   const lines = stdout.split('\n');
   t.notThrows(() => lines.map((line) => JSON.parse(line) as unknown), stdout);
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
-export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
-  const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-cli-'));
-  t.teardown(() => rm(directory, { recursive: true, force: true }));
-  return directory;
 }

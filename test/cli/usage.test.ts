@@ -2,7 +2,8 @@ import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { goodSite } from '../site/temporary-site.ts';
-import { jsonLines, proseShip, temporaryDirectory } from './prose-ship.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { jsonLines, proseShip } from './prose-ship.ts';
 
 const wrong: readonly (readonly [args: string, code: string, remedy: RegExp])[] = [
   ['chek', 'E_USAGE', /^Did you mean check\?$/],
@@ -29,7 +30,7 @@ const wrong: readonly (readonly [args: string, code: string, remedy: RegExp])[] 
 
 for (const [line, code, remedy] of wrong) {
   test(`'${line}' is refused with ${code} and exit status 2, for people and for programs`, async (t) => {
-    const cwd = await temporaryDirectory(t);
+    const cwd = await temporaryDirectory('cli');
     const words = line.split(' ');
     const plain = await proseShip(words, { cwd });
     t.is(plain.exitCode, 2, plain.stderr);
@@ -57,7 +58,7 @@ test('without a verb the help is printed to standard error, with exit status 2',
 });
 
 test('a site is checked: what was asked for on standard output, or one JSON object; global options also stand first', async (t) => {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   await writeFile(path.join(cwd, 'my.yaml'), goodSite);
   const plain = await proseShip(['check', '-c', 'my.yaml'], { cwd });
   t.is(plain.exitCode, 0, plain.stderr);
@@ -69,7 +70,7 @@ test('a site is checked: what was asked for on standard output, or one JSON obje
 });
 
 test('every problem of a site is told at its place, once', async (t) => {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   await writeFile(path.join(cwd, 'prose-ship.yaml'), goodSite.replace('1.0.0', 'one').replace('domain:', 'domian:'));
   const plain = await proseShip(['check'], { cwd });
   t.is(plain.exitCode, 2);
@@ -82,7 +83,7 @@ test('every problem of a site is told at its place, once', async (t) => {
 });
 
 test('a plan is printed and nothing is made', async (t) => {
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   await writeFile(path.join(cwd, 'prose-ship.yaml'), goodSite);
   const plain = await proseShip(['build', '--dry-run'], { cwd });
   t.is(plain.exitCode, 0, plain.stderr);

@@ -3,14 +3,15 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { jsonLines, proseShip, temporaryDirectory } from '../cli/prose-ship.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { jsonLines, proseShip } from '../cli/prose-ship.ts';
 import { goodSite } from '../site/temporary-site.ts';
 import { Sshd } from '../support/sshd.ts';
 
 test('exec prints what the command printed, and tells its failure with its status', async (t) => {
   await using sshd = await Sshd.start();
   const { configFile } = await sshd.client();
-  const options = { cwd: await temporaryDirectory(t), environment: { PROSE_SHIP_SSH_CONFIG: configFile } };
+  const options = { cwd: await temporaryDirectory('cli'), environment: { PROSE_SHIP_SSH_CONFIG: configFile } };
   const done = await proseShip(['exec', 'device', '--', 'echo', 'a  b', '--json'], options);
   t.is(done.exitCode, 0, done.stderr);
   t.is(done.stdout, 'a  b --json', 'words behind -- are the command’s');
@@ -31,7 +32,7 @@ test('exec prints what the command printed, and tells its failure with its statu
 test('Ctrl-C, and a reader that goes away, end the command on the host', async (t) => {
   await using sshd = await Sshd.start();
   const { configFile } = await sshd.client();
-  const directory = await temporaryDirectory(t);
+  const directory = await temporaryDirectory('cli');
   const options = { cwd: directory, environment: { PROSE_SHIP_SSH_CONFIG: configFile } };
   for (const [how, name] of [['SIGINT', 'one'], ['EPIPE', 'two']] as const) {
     const ended = path.join(directory, name);
@@ -50,7 +51,7 @@ test('Ctrl-C, and a reader that goes away, end the command on the host', async (
 test('a host that cannot be trusted or reached is exit status 3, and is never trusted by --yes', async (t) => {
   await using sshd = await Sshd.start();
   const { configFile } = await sshd.client({ trust: [] });
-  const options = { cwd: await temporaryDirectory(t), environment: { PROSE_SHIP_SSH_CONFIG: configFile } };
+  const options = { cwd: await temporaryDirectory('cli'), environment: { PROSE_SHIP_SSH_CONFIG: configFile } };
   const unknown = await proseShip(['exec', 'device', '--yes', '--json', '--', 'true'], options);
   t.is(unknown.exitCode, 3);
   t.like(jsonLines(t, unknown.stdout).at(-1), { ok: false, error: { code: 'E_HOST_KEY_UNKNOWN' } });
@@ -67,7 +68,7 @@ test('a host that cannot be trusted or reached is exit status 3, and is never tr
 test('hosts have their names from the site file; one that is not ready says what to run, with exit status 3', async (t) => {
   await using sshd = await Sshd.start();
   const { configFile } = await sshd.client();
-  const cwd = await temporaryDirectory(t);
+  const cwd = await temporaryDirectory('cli');
   await writeFile(path.join(cwd, 'prose-ship.yaml'), `${goodSite}hosts:\n  kitchen: device\n`);
   const options = { cwd, environment: { PROSE_SHIP_SSH_CONFIG: configFile } };
   t.false(existsSync('/usr/lib/prose-ship/updater'), 'the test needs a machine that is no device itself');
