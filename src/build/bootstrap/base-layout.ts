@@ -36,7 +36,7 @@ type AptSources = Pick<BootstrapStep, 'sourcesFile' | 'suites'>;
 const sourcesName = 'apt.sources';
 
 /** Raised when what is made changes, so that old bases are not taken for new ones. */
-const recipeVersion = 1;
+const recipeVersion = 2;
 /** Each is one busy process, emulated at that. */
 const atOnce = 2;
 

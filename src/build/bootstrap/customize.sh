@@ -30,6 +30,9 @@ rm -rf "$examples"
 printf 'DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb || true"; };\nDir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n' \
     >"$root/etc/apt/apt.conf.d/90containers"
 
+# Only for the making of the base.
+sed -i '/^APT::Sandbox::User /d' "$root/etc/apt/apt.conf.d/99mmdebstrap"
+
 # Of this machine, of this day, or made again when wanted.
 rm -f "$root/etc/machine-id" "$root/etc/hostname" "$root/etc/resolv.conf" \
     "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-" \

@@ -66,6 +66,9 @@ export function mmdebstrap(step: BootstrapStep): Command {
       '--dpkgopt=force-unsafe-io', // a build that a power cut ends is begun anew: no fsync for every file
       '--aptopt=Acquire::Languages "none"',
       '--aptopt=APT::AutoRemove::SuggestsImportant "false"',
+      // Whether apt can become _apt depends on where the tree lies, and shows in the owner of two folders of the image; so
+      // it never does while the base is made. customize.sh takes this out of the image again.
+      '--aptopt=APT::Sandbox::User "root"',
       `--customize-hook=${customizeScript}`,
       base.suite,
       step.tarFile,

@@ -25,6 +25,7 @@ const common = [
   '--dpkgopt=force-unsafe-io',
   '--aptopt=Acquire::Languages "none"',
   '--aptopt=APT::AutoRemove::SuggestsImportant "false"',
+  '--aptopt=APT::Sandbox::User "root"',
   `--customize-hook=${customizeScript}`,
   'bookworm',
   '/cache/making/armhf.tar',
