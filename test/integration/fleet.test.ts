@@ -1,8 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
+import { execa } from 'execa';
 import type { Release } from '../../src/release/read-release.ts';
-import { proseShip, type CommandLineResult } from '../support/command-line.ts';
+import { entry, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-host.ts';
 import { webRelease } from '../support/web-release.ts';
@@ -121,6 +123,9 @@ test.serial('a host that cannot be reached is told before any host is touched', 
   t.regex(refused.stderr, /1 of 4 hosts cannot be updated now \(pi4\); nothing was touched/);
   t.deepEqual(changes(refused), []);
   for (const name of names) t.notRegex((await host(name).exec('ls /var/lib/prose-ship/releases /var/lib/prose-ship/incoming')).stdout, /1\.0\.1/);
+  const alone = await update(second, ['pi4']);
+  t.is(alone.exitCode, 3);
+  t.is((alone.result['error'] as { code: string }).code, 'E_HOST_UNREACHABLE', 'one host has its own error');
   const canary = await update(second, [...names, '--skip-unready', '--canary', 'pi4']);
   t.is(canary.exitCode, 3, 'a canary is never left out');
 });
@@ -151,4 +156,27 @@ test.serial('--skip-unready goes on without a host, and says so in its status', 
   t.deepEqual(states(updated), ['pi1 updated', 'pi2 updated', 'pi3 updated', 'pi4 not-started']);
   t.is((updated.result['error'] as { code: string }).code, 'E_HOSTS_FAILED');
   t.deepEqual(await running(), everywhere('1.0.1', { pi4: '1.0.0' }));
+  const older = await update(first, ['pi1', 'pi2']);
+  t.is(older.exitCode, 3);
+  t.deepEqual((older.result['hosts'] as ShippedHost[]).map(({ error }) => error?.code), ['E_DOWNGRADE', 'E_DOWNGRADE']);
+});
+
+test.serial('Ctrl-C begins no further host; the one whose rollout has begun finishes by itself', async (t) => {
+  const hostNames = ['pi1', 'pi2', 'pi3'];
+  const back = await proseShip(['rollback', ...hostNames], { environment });
+  t.is(back.exitCode, 0, back.stderr);
+  const child = execa(node, [entry, 'update', ...hostNames, '--release', second.directory], { reject: false, env: { CI: '1', ...environment } });
+  let output = '';
+  let interrupted = false; // a second signal would end it at once
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += String(chunk);
+    if (!interrupted && output.includes('old services stopped')) interrupted = child.kill('SIGINT');
+  });
+  const { exitCode, stderr } = await child;
+  t.is(exitCode, 130, stderr);
+  t.regex(stderr, /Interrupted: of 3 hosts 1 failed, 2 not started/);
+  t.regex(stderr, /^pi2 +not started/m, 'the table');
+  t.regex(stderr, /finish or revert by themselves/);
+  for (let waited = 0; waited < 60 && (await running())['pi1'] !== '1.0.1'; waited += 1) await delay(500);
+  t.deepEqual(await running(), everywhere('1.0.0', { pi1: '1.0.1' }));
 });

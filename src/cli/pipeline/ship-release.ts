@@ -1,6 +1,6 @@
 import { verifyRelease } from '../../release/verify-release.ts';
 import { UnsetSecret, resolveSecrets } from '../../site/secrets.ts';
-import { describeOutcome, fleetError, notReadyError, stateText } from '../../ship/fleet/outcome.ts';
+import { describeOutcome, fleetError, notReadyError, rethrowBug, stateText } from '../../ship/fleet/outcome.ts';
 import { planWaves, type WaveOptions } from '../../ship/fleet/plan-waves.ts';
 import { prepareHosts } from '../../ship/fleet/prepare-hosts.ts';
 import { updateFleet, type ShippedOutcome } from '../../ship/fleet/update-fleet.ts';
@@ -64,6 +64,7 @@ export async function shipRelease(
   }).finally(quiet);
   const shipped = outcomes.map((outcome) => describeShipped(outcome, release));
   if (outcomes.length > 1 && !session.json) context.emit({ type: 'log', level: 'info', message: outcomeTable(outcomes) });
+  rethrowBug(outcomes);
   const error = fleetError(outcomes, { hosts: shipped }, context.signal.aborted);
   if (error) throw error;
   return shipped;

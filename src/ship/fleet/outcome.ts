@@ -15,6 +15,7 @@ export interface HostOutcome {
   readonly error?: ShipError;
 }
 
+const bugCode = 'E_BUG';
 const good: readonly HostState[] = ['updated', 'pushed', 'unchanged'];
 const untouched: readonly HostState[] = ['not-started', 'unchanged', 'failed'];
 
@@ -95,11 +96,17 @@ function codeOf(status: ExitStatus): `E_${string}` {
 /** Whatever was thrown, as an error with a code. */
 export function asShipError(error: unknown): ShipError {
   if (error instanceof ShipError) return error;
-  return new ShipError({ code: 'E_BUG', message: error instanceof Error ? error.message : String(error), cause: error });
+  return new ShipError({ code: bugCode, message: error instanceof Error ? error.message : String(error), cause: error });
+}
+
+/** A fault of ours on one host must not be taken for the host's. */
+export function rethrowBug(outcomes: readonly HostOutcome[]): void {
+  const bug = outcomes.find(({ error }) => error?.code === bugCode)?.error;
+  if (bug) throw bug.cause;
 }
 
 function withResult(error: ShipError, result: object): ShipError {
-  const { code, message, remedy, place, output, exitStatus, cause } = error;
+  const { code, message, remedy, place, output, exitStatus } = error;
   const known = { ...(remedy ? { remedy } : {}), ...(place ? { place } : {}), ...(output ? { output } : {}) };
-  return new ShipError({ code, message, exitStatus, cause, ...known, result });
+  return new ShipError({ code, message, exitStatus, cause: error, ...known, result });
 }

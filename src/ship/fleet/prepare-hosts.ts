@@ -6,7 +6,7 @@ import type { Host } from '../../site/model.ts';
 import { openDevice, type OpenDevice } from '../device.ts';
 import { preflight, type PreflightOptions } from '../preflight.ts';
 import { prepareUpdate, type PreparedUpdate } from '../update.ts';
-import { asShipError, type HostOutcome } from './outcome.ts';
+import { asShipError, rethrowBug, type HostOutcome } from './outcome.ts';
 
 /** A host that can be updated. */
 export interface ReadyHost {
@@ -47,9 +47,12 @@ export async function prepareHosts(context: Context, hosts: readonly Host[], pre
     }
   };
   await Promise.all(hosts.map((host) => limit(() => prepare(host))));
-  if (context.signal.aborted) {
-    await closeDevices(ready);
+  try {
     context.signal.throwIfAborted();
+    rethrowBug(unready);
+  } catch (error) {
+    await closeDevices(ready);
+    throw error;
   }
   const position = new Map(hosts.map(({ name }, at) => [name, at]));
   const inOrder = (one: string, other: string) => (position.get(one) ?? 0) - (position.get(other) ?? 0);

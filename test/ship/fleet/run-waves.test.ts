@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import test from 'ava';
 import { ExitStatus, interrupted, ShipError } from '../../../src/errors.ts';
-import { fleetError, fleetStatus, notReadyError, type HostOutcome } from '../../../src/ship/fleet/outcome.ts';
+import { fleetError, fleetStatus, notReadyError, rethrowBug, type HostOutcome } from '../../../src/ship/fleet/outcome.ts';
 import { runWaves, type HostWork } from '../../../src/ship/fleet/run-waves.ts';
 import { recordingContext } from '../../support/recording-context.ts';
 
@@ -136,4 +136,13 @@ test('one host keeps its own error; several that are not ready are listed', (t) 
   t.regex(list.message, /2 of 5 hosts .* \(a, b\); nothing was touched/);
   t.regex(list.output ?? '', /a: no \(E_HOST_UNREACHABLE\)\n {2}-> yes\nb: no/);
   t.regex(list.remedy ?? '', /--skip-unready/);
+});
+
+test('a fault of ours on a host comes out as what it is', async (t) => {
+  const bug = new TypeError('undefined is not a function');
+  const update = (host: string) => (host === 'b' ? Promise.reject(bug) : Promise.resolve('updated' as const));
+  const outcomes = await runWaves(recordingContext().context, [['a', 'b'], ['c']], { title: (host) => host, update });
+  t.deepEqual(states(outcomes), ['a updated', 'b failed', 'c not-started']);
+  t.is(t.throws(() => rethrowBug(outcomes)), bug);
+  t.notThrows(() => rethrowBug(outcomes.filter(({ host }) => host !== 'b')));
 });
