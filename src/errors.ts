@@ -33,6 +33,8 @@ export interface ShipErrorDetails {
   readonly output?: string;
   readonly exitStatus?: ExitStatus;
   readonly cause?: unknown;
+  /** What came of the run all the same; part of the `--json` result beside the error. */
+  readonly result?: object;
 }
 
 export class ShipError extends Error {
@@ -42,6 +44,7 @@ export class ShipError extends Error {
   readonly place: Place | undefined;
   readonly output: string | undefined;
   readonly exitStatus: ExitStatus;
+  readonly result: object | undefined;
 
   constructor(details: ShipErrorDetails) {
     super(details.message, { cause: details.cause });
@@ -50,6 +53,7 @@ export class ShipError extends Error {
     this.place = details.place;
     this.output = details.output;
     this.exitStatus = details.exitStatus ?? ExitStatus.failed;
+    this.result = details.result;
   }
 
   toJSON(): object {

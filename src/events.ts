@@ -10,6 +10,8 @@ export interface TasksPlanned {
   readonly type: 'tasks';
   readonly parent?: string;
   readonly tasks: readonly { readonly id: string; readonly title: string }[];
+  /** Several of them run at once, so their events are mixed. */
+  readonly concurrent?: true;
 }
 
 export interface TaskChanged {

@@ -31,6 +31,39 @@ export async function runTasks(context: Context, tasks: readonly Task[], parent?
   for (const task of tasks) await runTask(context, task, identify(task));
 }
 
+export interface ParallelOptions {
+  /** How many tasks run at once; they begin in the order of the list. */
+  readonly concurrency: number;
+  /** After a failure no further task begins, unless the others do not depend on it. Default: `stop`. */
+  readonly afterFailure?: 'stop' | 'go-on';
+}
+
+/**
+ * Runs several tasks at once. What runs when one fails, or when the context is aborted, is waited for; what has not begun
+ * by then is told of as skipped. Throws the first failure.
+ */
+export async function runTasksInParallel(context: Context, tasks: readonly Task[], options: ParallelOptions): Promise<void> {
+  const { concurrency, afterFailure = 'stop' } = options;
+  context.emit({
+    type: 'tasks',
+    tasks: tasks.map(({ id, title }) => ({ id, title })),
+    ...(Math.min(concurrency, tasks.length) > 1 ? { concurrent: true } : {}),
+  });
+  const waiting = [...tasks];
+  const failures: unknown[] = [];
+  const mayBegin = () => !context.signal.aborted && (failures.length === 0 || afterFailure === 'go-on');
+  const work = async () => {
+    for (let task = waiting[0]; task && mayBegin(); task = waiting[0]) {
+      waiting.shift();
+      await runTask(context, task, task.id).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+  for (const { id, title } of waiting) context.emit({ type: 'task', id, title, state: 'skipped', detail: 'not started' });
+  if (failures.length > 0) throw failures[0];
+  if (waiting.length > 0) context.signal.throwIfAborted();
+}
+
 async function runTask(context: Context, task: Task, id: string): Promise<void> {
   const { emit } = context;
   const { title } = task;

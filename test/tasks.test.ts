@@ -1,5 +1,5 @@
 import test from 'ava';
-import { runTasks } from '../src/tasks.ts';
+import { runTasks, runTasksInParallel } from '../src/tasks.ts';
 import { recordingContext } from './support/recording-context.ts';
 
 test('tasks run in order, children inside their parent, skipped ones say why', async (t) => {
@@ -40,4 +40,36 @@ test('secrets that a task reports are redacted', async (t) => {
   t.notRegex(JSON.stringify(events), /hunter2/);
   t.regex(JSON.stringify(events), /\[secret\]/);
   t.is(`${String(secret)}${JSON.stringify({ secret })}`, '[secret]{"secret":"[secret]"}');
+});
+
+test('parallel tasks begin in order, at most so many at once; what never began is told of as skipped', async (t) => {
+  const { context, states } = recordingContext();
+  const gates = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()] as const;
+  const tasks = [
+    { id: 'a', title: 'A', run: () => gates[0].promise },
+    { id: 'b', title: 'B', run: () => gates[1].promise },
+    { id: 'c', title: 'C', run: () => {} },
+  ];
+  const done = runTasksInParallel(context, tasks, { concurrency: 2 });
+  gates[1].reject(new Error('no'));
+  await gates[1].promise.catch(() => {});
+  gates[0].resolve(undefined);
+  await t.throwsAsync(done, { message: 'no' });
+  t.deepEqual(states(), ['a started', 'b started', 'b failed', 'a done', 'c skipped']);
+});
+
+test('parallel tasks that do not depend on each other all run, and the first failure is thrown', async (t) => {
+  const { context, events, states } = recordingContext();
+  const failing = { id: 'a', title: 'A', run: () => Promise.reject(new Error('no')) };
+  const tasks = [failing, { id: 'b', title: 'B', run: () => {} }];
+  await t.throwsAsync(runTasksInParallel(context, tasks, { concurrency: 1, afterFailure: 'go-on' }), { message: 'no' });
+  t.deepEqual(states(), ['a started', 'a failed', 'b started', 'b done']);
+  t.false(events.some((event) => event.type === 'tasks' && event.concurrent));
+});
+
+test('parallel tasks of an aborted context do not begin', async (t) => {
+  const { context, states } = recordingContext({ signal: AbortSignal.abort(new Error('stopped')) });
+  const tasks = [{ id: 'a', title: 'A', run: () => t.fail() }];
+  await t.throwsAsync(runTasksInParallel(context, tasks, { concurrency: 2 }), { message: 'stopped' });
+  t.deepEqual(states(), ['a skipped']);
 });

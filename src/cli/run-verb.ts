@@ -43,7 +43,7 @@ export async function runVerb(verb: Verb, args: VerbArguments, options: VerbOpti
 export function reportError(error: unknown, { json, verbose, secrets }: { json: boolean; verbose: boolean; secrets?: SecretRegistry }): number {
   const redact = (text: string) => secrets?.redact(text) ?? text;
   process.stderr.write(`${redact(formatError(error, { color: wantsColor(process.stderr, process.env), verbose }))}\n`);
-  if (json) process.stdout.write(`${redact(JSON.stringify({ type: 'result', ok: false, error: describe(error) }))}\n`);
+  if (json) process.stdout.write(`${redact(JSON.stringify({ type: 'result', ok: false, ...resultOf(error), error: describe(error) }))}\n`);
   return error instanceof ShipError ? error.exitStatus : ExitStatus.failed;
 }
 
@@ -109,6 +109,10 @@ function watchSignals(reporter: Reporter): Interruption {
 function asInterruption(error: unknown): unknown {
   const keeps: readonly number[] = [ExitStatus.rolledBack, ExitStatus.interrupted];
   return error instanceof ShipError && keeps.includes(error.exitStatus) ? error : interrupted();
+}
+
+function resultOf(error: unknown): object {
+  return error instanceof ShipError ? (error.result ?? {}) : {};
 }
 
 function describe(error: unknown): object {

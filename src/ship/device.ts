@@ -19,6 +19,22 @@ export interface UpdaterOptions {
   readonly expect?: readonly number[];
 }
 
+/** A login that whoever opened it closes; twice is fine. */
+export interface OpenDevice extends Device {
+  readonly close: () => Promise<void>;
+}
+
+/** Logs in. @throws ShipError of `connect` */
+export async function openDevice(context: Context, host: Host, options: ConnectOptions): Promise<OpenDevice> {
+  const connection = await connect(context, host, options);
+  return {
+    host,
+    connection,
+    updater: (args, updaterOptions) => connection.run([devicePaths.updater, ...args], { sudo: true, ...updaterOptions }),
+    close: () => connection.close(),
+  };
+}
+
 /** Runs `work` with a login on `host`, which is closed whatever happens. */
 export async function withDevice<T>(
   context: Context,
@@ -26,16 +42,11 @@ export async function withDevice<T>(
   options: ConnectOptions,
   work: (device: Device) => Promise<T>,
 ): Promise<T> {
-  const connection = await connect(context, host, options);
+  const device = await openDevice(context, host, options);
   try {
-    return await work({
-      host,
-      connection,
-      updater: (args, updaterOptions) =>
-        connection.run([devicePaths.updater, ...args], { sudo: true, ...updaterOptions }),
-    });
+    return await work(device);
   } finally {
-    await connection.close();
+    await device.close();
   }
 }
 

@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { createConfirm } from '../../src/cli/terminal/confirm.ts';
@@ -7,7 +8,7 @@ import { createLineReporter } from '../../src/cli/report/line-reporter.ts';
 import type { Reporter } from '../../src/cli/report/reporter.ts';
 import { createTerminalReporter } from '../../src/cli/report/terminal-reporter.ts';
 import { createContext } from '../../src/context.ts';
-import { runTasks, type Task } from '../../src/tasks.ts';
+import { runTasks, runTasksInParallel, type Task } from '../../src/tasks.ts';
 
 /** A stream that keeps what was written to it, and passes for a terminal of 80 columns where `columns` is asked. */
 function recordingStream(): { stream: NodeJS.WriteStream; text: () => string } {
@@ -139,6 +140,64 @@ test('two lists, one after the other, keep what is printed between them in order
   const order = ['One\n', 'between\n', 'Two\n'].map((part) => stripVTControlCharacters(text()).lastIndexOf(part));
   t.deepEqual(order, order.toSorted((a, b) => a - b));
   t.true(order.every((at) => at >= 0));
+});
+
+/** Three hosts side by side, one of which fails, whose steps are told in turn. */
+async function playHosts(reporter: Reporter): Promise<void> {
+  const context = createContext({ emit: (event) => reporter.emit(event) });
+  const host = (id: string): Task => ({
+    id,
+    title: `${id}: 1.0.0 -> 1.0.1`,
+    run: async (report) => {
+      await report.children([
+        {
+          id: 'upload',
+          title: 'Upload',
+          run: async ({ progress }) => {
+            progress(5_000_000, 10_000_000);
+            await delay(300); // the living list is drawn every 100 ms
+          },
+        },
+        {
+          id: 'rollout',
+          title: 'Roll out',
+          run: async ({ log }) => {
+            log('old services stopped');
+            await delay(300);
+            if (id === 'pi2') throw new Error('gate failed');
+          },
+        },
+      ]);
+      report.detail('updated');
+    },
+  });
+  await runTasksInParallel(context, ['pi1', 'pi2', 'pi3'].map(host), { concurrency: 3 }).catch(() => {});
+  await reporter.finish();
+}
+
+test('hosts side by side: plain lines name theirs', async (t) => {
+  const { stream, text } = recordingStream();
+  await playHosts(createLineReporter(stream, { verbose: false }));
+  const lines = text().split('\n');
+  t.deepEqual(
+    lines.filter((line) => line.includes('pi2')),
+    ['> pi2: 1.0.0 -> 1.0.1', 'pi2: > Upload', 'pi2: + Upload', 'pi2: > Roll out', 'pi2: old services stopped', 'pi2: x Roll out', 'x pi2: 1.0.0 -> 1.0.1'],
+  );
+  t.true(lines.includes('+ pi3: 1.0.0 -> 1.0.1: updated'));
+});
+
+test('hosts side by side: the living list has one line for each, with its present step', async (t) => {
+  const { stream, text } = recordingStream();
+  await playHosts(createTerminalReporter(stream, { verbose: false }));
+  const drawn = stripVTControlCharacters(text());
+  for (const host of ['pi1', 'pi2', 'pi3']) {
+    t.regex(drawn, new RegExp(`${host}: Upload: 5\\.0 MB of 10\\.0 MB`));
+    t.regex(drawn, new RegExp(`${host}: old services stopped`));
+  }
+  const lines = screen(t, text()).map((line) => line.trim());
+  t.deepEqual(lines.map((line) => line.slice(2)), ['pi1: 1.0.0 -> 1.0.1: updated', 'pi2: 1.0.0 -> 1.0.1', 'pi3: 1.0.0 -> 1.0.1: updated']);
+  t.is(lines[0]?.[0], lines[2]?.[0]);
+  t.not(lines[0]?.[0], lines[1]?.[0]);
 });
 
 test('only an explicit yes confirms; --yes answers itself, and nobody is asked without a terminal', async (t) => {

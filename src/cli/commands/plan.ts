@@ -4,7 +4,7 @@ import { connectOption, releaseOption } from './host/host-verb.ts';
 import { words, type Verb } from '../verb.ts';
 import { build } from './build.ts';
 import { release } from './release.ts';
-import { update } from './host/update.ts';
+import { update, waveOptions } from './host/update.ts';
 
 const stages: Readonly<Record<string, Verb>> = { build, release, update };
 
@@ -15,7 +15,7 @@ export const plan: Verb = {
     { name: '<stage>', description: 'build, release or update' },
     { name: '[host...]', description: 'for update: the hosts (default: all hosts of the site)' },
   ],
-  options: [...buildOptions, releaseOption, connectOption],
+  options: [...buildOptions, releaseOption, ...waveOptions, connectOption],
   example: 'plan update pi@raspberrypi.local',
   run: async (session, args, options) => {
     const [name = ''] = words(args, 0);

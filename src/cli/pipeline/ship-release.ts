@@ -1,51 +1,119 @@
 import { verifyRelease } from '../../release/verify-release.ts';
 import { UnsetSecret, resolveSecrets } from '../../site/secrets.ts';
-import { prepareUpdate, updateTasks } from '../../ship/update.ts';
+import { describeOutcome, fleetError, notReadyError, rethrowBug, stateText } from '../../ship/fleet/outcome.ts';
+import { planWaves, type WaveOptions } from '../../ship/fleet/plan-waves.ts';
+import { prepareHosts } from '../../ship/fleet/prepare-hosts.ts';
+import { updateFleet, type ShippedOutcome } from '../../ship/fleet/update-fleet.ts';
 import type { UpdatePlan } from '../../ship/plan-update.ts';
 import { runTasks, type TaskReport } from '../../tasks.ts';
 import type { Release } from '../../release/read-release.ts';
 import { Secret } from '../../secret.ts';
-import type { Deployment } from '../../site/model.ts';
-import { onHosts } from '../commands/host/host-verb.ts';
-import { formatBytes } from '../report/format.ts';
+import type { Deployment, Host } from '../../site/model.ts';
+import { connectOptions, tellWhenSlow } from '../commands/host/host-verb.ts';
+import { formatBytes, formatTable } from '../report/format.ts';
 import { hostsOf, releaseOf, siteIfAny } from './site.ts';
-import type { Session, VerbOptions } from '../verb.ts';
+import { word, type Session, type VerbOptions } from '../verb.ts';
 
 /** What came of one host, for the `--json` result. */
 export interface ShippedHost {
   readonly host: string;
   readonly release: string;
-  readonly sentBytes: number;
-  readonly fullBytes: number;
+  /** Absent where the host was not asked. */
+  readonly sentBytes?: number;
+  readonly fullBytes?: number;
   /** With `--dry-run`. */
   readonly plan?: UpdatePlan;
 }
 
-/** The release is proven once, then brought to each host. */
+interface Shipping {
+  readonly hosts: readonly Host[];
+  readonly release: Release;
+  readonly waves: WaveOptions;
+}
+
+/** The release is proven once, all hosts are asked, then it is brought to them in waves. */
 export async function shipRelease(
   session: Session,
   names: readonly string[],
   options: VerbOptions,
   { rollout }: { readonly rollout: boolean },
-): Promise<ShippedHost[]> {
+): Promise<readonly object[]> {
   const { context } = session;
   const deployment = await siteIfAny(session);
-  const hosts = hostsOf(deployment?.site.hosts ?? [], names).map(({ name }) => name); // before anything takes time
+  const named = hostsOf(deployment?.site.hosts ?? [], names); // before anything takes time
+  const hosts = [...new Map(named.map((host) => [host.name, host])).values()];
+  const waves = waveOptions(options);
+  planWaves(hosts.map(({ name }) => name), waves);
   const release = await verified(session, await releaseOf(session, deployment, options));
-  const secrets = session.dryRun ? new Map<string, string>() : await runtimeSecrets(session, deployment, release.manifest.secrets);
-  return onHosts(session, hosts, options, async (device, host) => {
-    const prepared = await prepareUpdate(device, release);
-    const { plan } = prepared;
-    if (session.dryRun) {
-      session.print(describePlan(plan));
-    } else {
-      const allowDowngrade = options['allowDowngrade'] === true;
-      const tasks = updateTasks(context, device, release, prepared, { rollout, allowDowngrade, secrets });
-      await runTasks(context, [{ id: host.name, title: `${host.name}: ${summary(plan)}`, run: (report) => report.children(tasks) }]);
-    }
-    const shipped = { host: host.name, release: plan.release, sentBytes: plan.sendBytes, fullBytes: plan.fullBytes };
-    return session.dryRun ? { ...shipped, plan } : shipped;
+  const shipping = { hosts, release, waves };
+  if (session.dryRun) return showPlans(session, options, shipping);
+  const secrets = await runtimeSecrets(session, deployment, release.manifest.secrets);
+  const connect = connectOptions(session, options);
+  const quiet = tellWhenSlow(context, hosts);
+  const outcomes = await updateFleet(context, {
+    ...shipping,
+    ...waves,
+    rollout,
+    connect,
+    secrets,
+    allowDowngrade: options['allowDowngrade'] === true,
+    skipUnready: options['skipUnready'] === true,
+    revertOnFailure: options['revertOnFailure'] === true,
+    title: (plan) => `${plan.host}: ${summary(plan)}`,
+    onPrepared: quiet,
+  }).finally(quiet);
+  const shipped = outcomes.map((outcome) => describeShipped(outcome, release));
+  if (outcomes.length > 1 && !session.json) context.emit({ type: 'log', level: 'info', message: outcomeTable(outcomes) });
+  rethrowBug(outcomes);
+  const error = fleetError(outcomes, { hosts: shipped }, context.signal.aborted);
+  if (error) throw error;
+  return shipped;
+}
+
+function waveOptions(options: VerbOptions): WaveOptions {
+  const canaries = options['canary'];
+  const wave = word(options['wave']);
+  return {
+    ...(Array.isArray(canaries) ? { canaries: canaries as string[] } : {}),
+    ...(wave === undefined ? {} : { waveSize: Number(wave) }),
+  };
+}
+
+async function showPlans(session: Session, options: VerbOptions, { hosts, release, waves }: Shipping): Promise<readonly ShippedHost[]> {
+  const { context } = session;
+  const quiet = tellWhenSlow(context, hosts);
+  const preparation = { release, connect: connectOptions(session, options), keepOpen: new Set<string>() };
+  const { ready, unready } = await prepareHosts(context, hosts, preparation).finally(quiet);
+  if (unready.length > 0) throw notReadyError(unready, hosts.length);
+  const plans = new Map(ready.map(({ prepared: { plan } }) => [plan.host, plan]));
+  const order = planWaves([...plans.keys()], waves);
+  for (const [at, wave] of order.entries()) {
+    if (order.length > 1) session.print(`Wave ${at + 1}: ${wave.join(', ')}`);
+    for (const host of wave) session.print(describePlan(planOf(plans, host)));
+  }
+  return order.flat().map((host) => {
+    const plan = planOf(plans, host);
+    return { host, release: plan.release, sentBytes: plan.sendBytes, fullBytes: plan.fullBytes, plan };
   });
+}
+
+function planOf(plans: ReadonlyMap<string, UpdatePlan>, host: string): UpdatePlan {
+  const plan = plans.get(host);
+  if (!plan) throw new Error(`unreachable: ${host} was prepared`);
+  return plan;
+}
+
+function describeShipped({ plan, ...outcome }: ShippedOutcome, { manifest: { id } }: Release): ShippedHost {
+  const sizes = plan ? { sentBytes: plan.sendBytes, fullBytes: plan.fullBytes } : {};
+  return { ...describeOutcome(outcome), host: outcome.host, release: id, ...sizes };
+}
+
+/** One line a host, for people. */
+function outcomeTable(outcomes: readonly ShippedOutcome[]): string {
+  return formatTable(
+    ['HOST', 'OUTCOME', 'BEFORE', 'WHY'],
+    outcomes.map(({ host, state, plan, error }) => [host, stateText(state), plan?.current?.id ?? '-', error ? error.code : '']),
+  );
 }
 
 /** The release, proven. */

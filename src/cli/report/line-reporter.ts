@@ -9,18 +9,26 @@ const progressIntervalMs = 5_000;
 /** Plain lines, for logs and CI: what began, how it ended, and now and then how far it is. */
 export function createLineReporter(output: Writable, options: { verbose: boolean }): Reporter {
   const transfers = new Map<string, { startedAt: number; toldAt: number }>();
-  const depth = (id: string) => '  '.repeat(id.split('/').length - 1);
+  const concurrent = new Set<string>();
+  // Of tasks that run side by side every line names its own; elsewhere the depth tells it.
+  const depth = (id: string) => {
+    const [top = ''] = id.split('/');
+    return concurrent.has(top) && id !== top ? `${top}: ` : '  '.repeat(id.split('/').length - 1);
+  };
   const line = (indent: string, text: string) => output.write(`${text.replace(/^/gm, indent)}\n`);
   return {
     emit: (event) => {
-      if (event.type === 'log') {
+      if (event.type === 'tasks') {
+        if (event.parent === undefined) concurrent.clear();
+        if (event.concurrent) for (const { id } of event.tasks) concurrent.add(id);
+      } else if (event.type === 'log') {
         if (event.level === 'debug' && !options.verbose) return;
         const mark = event.level === 'warning' ? 'warning: ' : '';
         line(event.id === undefined ? '' : depth(`${event.id}/`), `${mark}${event.message}`);
       } else if (event.type === 'task') {
         transfers.delete(event.id);
         line(depth(event.id), describeChange(event));
-      } else if (event.type === 'progress') {
+      } else {
         const now = performance.now();
         const transfer = transfers.get(event.id) ?? { startedAt: now, toldAt: now };
         transfers.set(event.id, transfer);

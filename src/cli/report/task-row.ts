@@ -13,9 +13,11 @@ export class TaskRow {
   readonly #width: () => number;
   #wrapper: Wrapper | undefined;
   #startedAt = performance.now();
+  #liveTitle: string | undefined;
   #finalTitle: string | undefined;
   #skipped: string | undefined;
   #saysItsLast = false;
+  #step: string | undefined;
   readonly #ended = Promise.withResolvers<undefined>();
   readonly #expanded = Promise.withResolvers<ListrTask[] | undefined>();
 
@@ -54,14 +56,27 @@ export class TaskRow {
 
   #settle(): void {
     if (!this.#wrapper) return;
-    if (this.#finalTitle !== undefined) this.#wrapper.title = this.#finalTitle;
+    const title = this.#finalTitle ?? this.#liveTitle;
+    if (title !== undefined) this.#wrapper.title = title;
     if (this.#skipped !== undefined) this.#wrapper.skip(this.#skipped);
   }
 
   /** Shown in the row itself, so that what the task says stays readable below it. */
   progress(doneBytes: number, totalBytes: number | undefined): void {
-    if (!this.#wrapper || this.#finalTitle !== undefined) return;
-    this.#wrapper.title = `${this.#title}: ${formatProgress(doneBytes, totalBytes, performance.now() - this.#startedAt)}`;
+    const text = `${this.#step ?? this.#title}: ${formatProgress(doneBytes, totalBytes, performance.now() - this.#startedAt)}`;
+    this.#live(this.#step === undefined ? text : shorten(text, this.#width() - besideText));
+  }
+
+  /** What the task is at, in place of its title, where it has this one line for all of its children. */
+  step(text: string): void {
+    this.#step = text;
+    this.#startedAt = performance.now();
+    this.#live(shorten(text, this.#width() - besideText));
+  }
+
+  #live(title: string): void {
+    this.#liveTitle = title; // its line may come up later
+    if (this.#wrapper && this.#finalTitle === undefined) this.#wrapper.title = title;
   }
 
   /** The last line of `message`, below the row; nothing replaces one that holds until the end. */

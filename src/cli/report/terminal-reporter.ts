@@ -27,10 +27,19 @@ export function createTerminalReporter(output: NodeJS.WriteStream, options: { ve
   const write = output.write.bind(output);
   const onExit = () => write(showCursor);
 
+  /** Tasks that run side by side have one line each: what their children tell is shown there. */
+  const concurrent = new Set<TaskRow>();
+  const rowOf = (id: string): { row: TaskRow | undefined; shared?: string } => {
+    const [top = ''] = id.split('/');
+    const row = rows.get(top);
+    return row && concurrent.has(row) && id !== top ? { row, shared: top } : { row: rows.get(id) };
+  };
+
   const list = (planned: TasksPlanned): ListrTask[] =>
     planned.tasks.map(({ id, title }) => {
       const row = new TaskRow(title, width);
       rows.set(id, row);
+      if (planned.concurrent) concurrent.add(row);
       return { title, task: (_, wrapper) => row.show(wrapper as Wrapper) };
     });
 
@@ -39,13 +48,15 @@ export function createTerminalReporter(output: NodeJS.WriteStream, options: { ve
     else shown = shown.then(action);
   };
 
-  const draw = (tasks: ListrTask[]): void => {
+  const draw = (tasks: ListrTask[], isConcurrent: boolean): void => {
     livingLists += 1;
     shown = shown
       .then(async () => {
         const logger = new ListrLogger({ useIcons: true, processOutput: new ProcessOutput(output, output) });
         await new Listr(tasks, {
           registerSignalListeners: false,
+          concurrent: isConcurrent,
+          exitOnError: !isConcurrent,
           renderer: TerminalRenderer,
           rendererOptions: { collapseSubtasks: false, collapseErrors: false, showErrorMessage: false, logger, icon },
         }).run();
@@ -60,20 +71,22 @@ export function createTerminalReporter(output: NodeJS.WriteStream, options: { ve
   return {
     emit: (event) => {
       if (event.type === 'tasks') {
-        const tasks = list(event);
-        if (event.parent === undefined) draw(tasks);
-        else rows.get(event.parent)?.expand(tasks);
+        if (event.parent === undefined) draw(list(event), event.concurrent ?? false);
+        else if (rowOf(`${event.parent}/`).shared === undefined) rows.get(event.parent)?.expand(list(event));
       } else if (event.type === 'task') {
-        const row = rows.get(event.id);
+        const { row, shared } = rowOf(event.id);
         if (event.state === 'started') running = row;
-        row?.change(event);
+        if (shared === undefined) row?.change(event);
+        else if (event.state === 'started') row?.step(`${shared}: ${event.title}`);
       } else if (event.type === 'progress') {
-        rows.get(event.id)?.progress(event.doneBytes, event.totalBytes);
+        rowOf(event.id).row?.progress(event.doneBytes, event.totalBytes);
       } else if (event.level === 'warning' || (event.id === undefined && event.level === 'info')) {
         const mark = event.level === 'warning' ? 'warning: ' : '';
         whenFree(() => write(`${mark}${event.message}\n`));
       } else if (event.level === 'info') {
-        rows.get(event.id ?? '')?.say(event.message);
+        const { row, shared } = rowOf(event.id ?? '');
+        if (shared === undefined) row?.say(event.message);
+        else row?.step(`${shared}: ${event.message}`);
       } else if (options.verbose) {
         whenFree(() => write(`${event.message}\n`));
       }

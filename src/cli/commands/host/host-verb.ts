@@ -1,3 +1,4 @@
+import type { Context } from '../../../context.ts';
 import type { ConnectOptions } from '../../../host/ssh/connection.ts';
 import type { Device } from '../../../ship/device.ts';
 import type { Host } from '../../../site/model.ts';
@@ -22,36 +23,64 @@ export const releaseOption: VerbOption = {
 /** How to log in: an unknown host key is asked about, or taken from `--accept-host-key`; never accepted in silence. */
 export function connectOptions(session: Session, options: VerbOptions): ConnectOptions {
   const fingerprint = word(options['acceptHostKey']);
+  const asked = new Map<string, Promise<boolean>>();
+  let earlier: Promise<unknown> = Promise.resolve();
   return {
     ...(fingerprint ? { acceptHostKey: fingerprint } : {}),
-    confirmHostKey: ({ host, type, fingerprint: found }) =>
-      session.confirmHostKey(`The host key of ${host} is not known yet: ${type} ${found}\nDoes the device show the same fingerprint, and shall it be trusted?`),
+    confirmHostKey: ({ host, type, fingerprint: found }) => {
+      const text = `The host key of ${host} is not known yet: ${type} ${found}\nDoes the device show the same fingerprint, and shall it be trusted?`;
+      // Several logins may ask at once: one question after another, and each only once.
+      const answer = asked.get(text) ?? earlier.then(() => session.confirmHostKey(text));
+      asked.set(text, answer);
+      earlier = answer.catch(() => {});
+      return answer;
+    },
   };
 }
 
 /** A login that takes longer than this is told of. */
 const quietLoginMs = 1000;
 
-/** Runs `work` on the hosts one after another, each with a login of its own. */
+/** Says that logins are under way, unless the function that it gives is called soon. */
+export function tellWhenSlow({ emit }: Context, hosts: readonly Host[]): () => void {
+  const who = hosts.length > 4 ? `${hosts.length} hosts` : hosts.map(({ name }) => name).join(', ');
+  const timer = setTimeout(() => emit({ type: 'log', level: 'info', message: `Connecting to ${who} ...` }), quietLoginMs);
+  return () => clearTimeout(timer);
+}
+
+/** Runs `work` on the hosts, each with a login of its own: one after another, or `concurrency` at once. Results come in the order of the hosts. */
 export async function onHosts<Result>(
   session: Session,
   names: readonly string[],
   options: VerbOptions,
   work: (device: Device, host: Host) => Promise<Result>,
+  { concurrency = 1 }: { readonly concurrency?: number } = {},
 ): Promise<Result[]> {
   const { hostsOf, siteIfAny } = await import('../../pipeline/site.ts');
   const { withDevice } = await import('../../../ship/device.ts');
+  const { default: pLimit } = await import('p-limit');
   const deployment = await siteIfAny(session);
-  const results: Result[] = [];
-  for (const host of hostsOf(deployment?.site.hosts ?? [], names)) {
-    const { context } = session;
-    const message = `Connecting to ${host.name} ...`;
-    const slowLogin = setTimeout(() => context.emit({ type: 'log', level: 'info', message }), quietLoginMs);
-    const login = withDevice(context, host, connectOptions(session, options), (device) => {
-      clearTimeout(slowLogin);
+  const { context } = session;
+  const connect = connectOptions(session, options);
+  const limit = pLimit(concurrency);
+  const visit = async (host: Host) => {
+    const quiet = tellWhenSlow(context, [host]);
+    const login = withDevice(context, host, connect, (device) => {
+      quiet();
       return work(device, host);
     });
-    results.push(await login.finally(() => clearTimeout(slowLogin)));
-  }
-  return results;
+    return login.finally(quiet);
+  };
+  let hasFailed = false;
+  const visits = hostsOf(deployment?.site.hosts ?? [], names).map((host) =>
+    limit(async () => {
+      if (hasFailed) return undefined; // the failure is thrown below
+      return { result: await visit(host) };
+    }).catch((error: unknown) => {
+      hasFailed = true;
+      throw error;
+    }),
+  );
+  await Promise.allSettled(visits); // logins are closed before the first failure is thrown
+  return (await Promise.all(visits)).flatMap((visited) => (visited ? [visited.result] : []));
 }

@@ -18,10 +18,11 @@ export const status: Verb = {
       const { stdout } = await device.updater(['status']);
       const lines = stdout.trimEnd().split('\n').map((line) => line.split('\t'));
       const rows = lines.filter(([key]) => key !== 'format');
-      session.print([host.name, ...rows.map(([key = '', ...values]) => `  ${key.padEnd(9)}  ${values.join('  ')}`)].join('\n'));
-      return { host: host.name, status: lines };
-    });
-    return { hosts };
+      const text = [host.name, ...rows.map(([key = '', ...values]) => `  ${key.padEnd(9)}  ${values.join('  ')}`)].join('\n');
+      return { host: host.name, status: lines, text };
+    }, { concurrency: 8 });
+    for (const { text } of hosts) session.print(text);
+    return { hosts: hosts.map(({ host, status: lines }) => ({ host, status: lines })) };
   },
 };
 

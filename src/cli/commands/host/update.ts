@@ -1,8 +1,16 @@
 import { connectOption, hostsArgument, releaseOption } from './host-verb.ts';
 import { words, type Verb, type VerbOption } from '../../verb.ts';
 
+/** Which hosts come first, and how many at once. */
+export const waveOptions: readonly VerbOption[] = [
+  { flags: '--wave <hosts>', description: 'how many hosts are worked on at once (default: 1)' },
+  { flags: '--canary <host>', description: 'a host that comes first, alone; may be given several times', repeatable: true },
+];
+
 const shipOptions: readonly VerbOption[] = [
   releaseOption,
+  ...waveOptions,
+  { flags: '--skip-unready', description: 'leave out hosts that cannot be updated now; without it, one refuses all' },
   { flags: '--allow-downgrade', description: 'ship a release that is older than what the host runs' },
   connectOption,
 ];
@@ -11,7 +19,10 @@ export const update: Verb = {
   name: 'update',
   summary: 'push a release and roll it out behind a health gate; a failure brings the old one back',
   arguments: [hostsArgument],
-  options: shipOptions,
+  options: [
+    ...shipOptions,
+    { flags: '--revert-on-failure', description: 'when a host fails, return those updated before it to what they had' },
+  ],
   example: 'update pi@raspberrypi.local --release build/release/chat-1.0.1',
   run: async (session, args, options) => {
     const { shipRelease } = await import('../../pipeline/ship-release.ts');
