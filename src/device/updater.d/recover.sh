@@ -3,6 +3,7 @@
 
 # recover_unfinished: what an earlier run left half-way (killed, power cut) is finished or reverted before anything new.
 recover_unfinished() {
+  recover_data || return 1
   journal_load || return 0
   [ "$j_next" != - ] || return 0
   log_info "found release $j_id at '$j_state' on the way to '$j_next'"
