@@ -57,7 +57,7 @@ test.before('two hosts run the same release, one has data', async (t) => {
   t.timeout(3 * 60_000);
   directory = await temporaryDirectory('backup');
   file = path.join(directory, 'sample.tar.gz');
-  [one, two] = await Promise.all([Device.create({ name: 'one' }), Device.create({ name: 'two' })]);
+  [one, two] = await Promise.all([Device.create({ name: 'one' }), Device.create({ name: 'two', diskMiB: 400 })]);
   for (const [device, value] of [[one, 'of one'], [two, 'of two']] as const) {
     await device.host.exec(`mkdir -p ${devicePaths.secretsDirectory}; printf '${value}' >${salt}; chmod 444 ${salt}`);
     const run = await device.rollout(release);
@@ -185,6 +185,38 @@ test.serial('a power cut at any step leaves the old data whole and the services 
     await two.host.exec(`rm -f ${devicePaths.incomingDirectory}/x.tar.gz`);
     t.is(await leftovers(two), '', fault);
   }
+});
+
+test.serial('a disk without room refuses both before anything stops', async (t) => {
+  t.timeout(60_000);
+  await two.host.fillDisk(2);
+  const container = await two.host.exec("docker inspect -f '{{.State.StartedAt}}' $(docker ps -q)");
+  const backup = await ship(two, ['backup', 'two', path.join(directory, 'full.tar.gz')]);
+  t.is(backup.exitCode, 3, backup.stderr);
+  t.is(errorCode(backup), 'E_DISK_FULL');
+  const restored = await ship(two, ['restore', 'two', file, '--yes']);
+  t.is(restored.exitCode, 3, restored.stderr);
+  t.is(errorCode(restored), 'E_HOST_DISK_FULL');
+  t.is((await two.host.exec("docker inspect -f '{{.State.StartedAt}}' $(docker ps -q)")).stdout, container.stdout);
+  await two.host.fillDisk(undefined);
+  t.is(await leftovers(two), '');
+});
+
+test.serial('a restore while another run holds the lock is refused and leaves nothing', async (t) => {
+  const holder = two.host.exec(`flock ${devicePaths.stateDirectory}/lock sleep 12`);
+  const refused = await ship(two, ['restore', 'two', file, '--yes']);
+  t.is(refused.exitCode, 3, refused.stderr);
+  t.is(errorCode(refused), 'E_LOCKED');
+  t.is(await leftovers(two), '');
+  await holder;
+});
+
+test.serial('a copy whose laptop went away goes with the next run', async (t) => {
+  const made = await two.run('backup abandoned');
+  t.is(made.status, 0, made.output);
+  t.is(await leftovers(two), 'abandoned');
+  t.is((await two.run('prune')).status, 0);
+  t.is(await leftovers(two), '');
 });
 
 test.serial('Ctrl-C during the download leaves no file and no copy, and services that run', async (t) => {

@@ -61,6 +61,7 @@ accept_recovery() {
 verb_boot() {
   wait_for_engine || return 1
   recover_unfinished || return 1
+  sweep_backups
   bring_up_current
 }
 

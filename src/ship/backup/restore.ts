@@ -61,6 +61,7 @@ function checkSpace(host: string, { sizeBytes, unpackedBytes }: VerifiedBackup, 
 /** Uploads the backup and has the updater put its data in the place of today's. */
 export function restoreTasks(context: Context, device: Device, file: string, { manifest, sizeBytes, sha256 }: VerifiedBackup): Task[] {
   const name = copyName('restore');
+  const uploaded = path.posix.join(devicePaths.incomingDirectory, `${name}.tar.gz`);
   const words = [...(manifest.secrets.length > 0 ? ['secrets'] : []), ...manifest.volumes.map((volume) => `volume=${volume.name}`)];
   return [
     {
@@ -69,14 +70,22 @@ export function restoreTasks(context: Context, device: Device, file: string, { m
       run: (report) =>
         device.connection.files.upload(
           { sizeBytes, chunks: createReadStream(file, { highWaterMark: 256 * 1024 }) as AsyncIterable<Buffer> },
-          path.posix.join(devicePaths.incomingDirectory, `${name}.tar.gz`),
+          uploaded,
           { mode: 0o600, onProgress: (doneBytes) => report.progress(doneBytes, sizeBytes) },
         ),
     },
     {
       id: 'restore',
       title: 'Unpack, swap the data, start services',
-      run: (report) => followUpdater(context, device, ['restore', name, sha256, ...words], report),
+      run: async (report) => {
+        try {
+          await followUpdater(context, device, ['restore', name, sha256, ...words], report);
+        } catch (error) {
+          // A refusal may leave it in the drop zone; otherwise the updater has taken it, or is about to.
+          if (error instanceof ShipError && error.exitStatus === ExitStatus.preflight) await device.connection.files.remove(uploaded);
+          throw error;
+        }
+      },
     },
   ];
 }
