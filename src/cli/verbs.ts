@@ -1,4 +1,5 @@
 import { account } from './commands/host/account.ts';
+import { backup, restore } from './commands/host/backup.ts';
 import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
@@ -25,6 +26,8 @@ export const verbs: readonly Verb[] = [
   push,
   update,
   rollback,
+  backup,
+  restore,
   status,
   logs,
   exec,

@@ -60,7 +60,7 @@ export async function followUpdater(context: Context, device: Device, args: read
   if (result.exitCode === 4) {
     throw new ShipError({
       code: 'E_ROLLED_BACK',
-      message: `${name}: ${message}. The release before runs again`,
+      message: `${name}: ${message}. ${args[0] === 'restore' ? 'The data from before is back' : 'The release before runs again'}`,
       output,
       remedy: `Its log is ${log} on the host; \`prose-ship logs ${name}\` shows what the services say.`,
       exitStatus: ExitStatus.rolledBack,

@@ -68,7 +68,7 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
   plan.push(['gate', release.timeoutSeconds ?? 20, release.soakSeconds ?? 0]);
   plan.push(['data', release.dataVersion ?? 1, 'data']);
   files.set('compose.yaml', JSON.stringify({ services: compose, volumes: { data: {} } }));
-  files.set('release.json', JSON.stringify({ format: 1, id }));
+  files.set('release.json', JSON.stringify(manifest(id, release)));
   files.set(`plans/${platform}.plan`, plan.map((fields) => `${fields.join('\t')}\n`).join(''));
   files.set('SHA256SUMS', sums([...files, ...archives]));
   files.set('UPLOAD.sha256', sums([...archives]));
@@ -79,6 +79,24 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
   }
   await chmod(target, 0o700);
   return id;
+}
+
+/** As `release.json` has it, but for images and files: the updater reads the plan, not this. */
+function manifest(id: string, { version, services, secrets = [], dataVersion = 1, timeoutSeconds = 20, soakSeconds = 0 }: SampleRelease): object {
+  return {
+    format: 1,
+    id,
+    name: project,
+    version,
+    domain: 'sample.example',
+    recipe: { name: 'sample', version: '1' },
+    images: [],
+    compose: { path: 'compose.yaml', sizeBytes: 0, digest: `sha256:${sha256('')}` },
+    files: [],
+    rollout: { services: services.map(({ name }) => ({ name, component: name, probes: [] })), timeoutSeconds, soakSeconds },
+    data: { version: dataVersion, volumes: ['data'] },
+    secrets,
+  };
 }
 
 function composeService(service: SampleService, reference: string): object {

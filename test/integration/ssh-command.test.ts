@@ -1,6 +1,7 @@
+import { createHash } from 'node:crypto';
 import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import test from 'ava';
 import { ShipError } from '../../src/errors.ts';
 import type { ShipEvent } from '../../src/events.ts';
@@ -45,6 +46,29 @@ test('both streams, each by itself, and lines of both as they come', async (t) =
   const result = await connection.run(command, { expect: [7], onLine: (line) => lines.push(line) });
   t.deepEqual(result, { exitCode: 7, stdout: 'one\nthree', stderr: 'two' });
   t.deepEqual(lines.toSorted(), ['one', 'three', 'two']);
+});
+
+test('standard output of any size flows into a stream at its pace, byte for byte', async (t) => {
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const output = new Writable({
+    write: (chunk: Buffer, _, done) => {
+      hash.update(chunk);
+      bytes += chunk.length;
+      setImmediate(done);
+    },
+  });
+  const script = 'head -c 50000000 /dev/zero | tr "\\0" "\\377"; echo warned >&2; exit 5';
+  const result = await connection.run(['sh', '-c', script], { output, expect: [5] });
+  t.deepEqual(result, { exitCode: 5, stdout: '', stderr: 'warned' });
+  t.is(bytes, 50_000_000);
+  t.is(hash.digest('hex'), createHash('sha256').update(Buffer.alloc(50_000_000, 0xff)).digest('hex'));
+});
+
+test('a stream that cannot take more ends the command', async (t) => {
+  const output = new Writable({ write: (_chunk, _encoding, done) => done(new Error('no space left')) });
+  await t.throwsAsync(connection.run(['sh', '-c', 'while :; do echo unread-4711; sleep 0.1; done'], { output }), { message: 'no space left' });
+  t.is(await running('unread-4711'), 0);
 });
 
 test('characters of several bytes survive, wherever the network cuts them', async (t) => {

@@ -3,6 +3,7 @@
 
 # recover_unfinished: what an earlier run left half-way (killed, power cut) is finished or reverted before anything new.
 recover_unfinished() {
+  recover_data || return 1
   journal_load || return 0
   [ "$j_next" != - ] || return 0
   log_info "found release $j_id at '$j_state' on the way to '$j_next'"
@@ -60,6 +61,7 @@ accept_recovery() {
 verb_boot() {
   wait_for_engine || return 1
   recover_unfinished || return 1
+  sweep_backups
   bring_up_current
 }
 

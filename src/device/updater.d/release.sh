@@ -92,6 +92,7 @@ check_secrets() {
 # prune: keeps current, previous and what the journal is still working on.
 verb_prune() {
   recover_unfinished || return
+  sweep_backups
   current=$(link_id current) previous=$(link_id previous)
   : >"$scratch/kept-images"
   : >"$scratch/kept-files"

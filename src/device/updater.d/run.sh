@@ -93,8 +93,8 @@ lock_owner() {
 # elsewhere a new session without terminal does.
 verb_start() {
   case ${1:-} in
-    receive | prepare | rollout | rollback | prune) ;;
-    *) wrong_usage "'start' takes receive, prepare, rollout, rollback or prune" ;;
+    receive | prepare | rollout | rollback | prune | backup | restore) ;;
+    *) wrong_usage "'start' takes receive, prepare, rollout, rollback, prune, backup or restore" ;;
   esac
   make_state_directories
   name=$(new_log_name "$1")

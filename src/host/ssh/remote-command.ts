@@ -1,15 +1,19 @@
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
+import type { ClientChannel } from 'ssh2';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import type { RunOptions, RunResult } from '../process.ts';
 import { OutputCollector, keptBytes, processMarker } from './output.ts';
 import { quoteCommand } from './quote.ts';
 import type { Session } from './session.ts';
+import { streamCommand } from './stream-command.ts';
 import { abortReason, throwIfAborted } from './transport.ts';
 
 export interface RemoteRunOptions extends RunOptions {
   /** Runs as root: by `sudo -n` where the login is not root. */
   readonly sudo?: boolean;
+  /** Takes standard output as it comes, whatever its size, and is ended with it; the result's `stdout` is empty then. */
+  readonly output?: Writable;
 }
 
 /** How much of a failed program's output an error shows. */
@@ -103,15 +107,19 @@ export class CommandRunner {
     input?.once('error', (error) => ending.abort(error));
 
     let closeChannel = () => {};
-    const execution = this.#session.ssh.execCommand(remoteCommandLine(command), {
+    const line = remoteCommandLine(command);
+    const channelOptions = {
       ...(input ? { stdin: input } : {}),
-      onChannel: (channel) => {
+      onChannel: (channel: ClientChannel) => {
         closeChannel = () => channel.close();
         channel.on('error', () => {}); // written to after its end: the exit status says more
       },
-      onStdout: (chunk) => collector.add('stdout', chunk),
-      onStderr: (chunk) => collector.add('stderr', chunk),
-    });
+      onStderr: (chunk: Buffer) => collector.add('stderr', chunk),
+    };
+    const execution = options.output
+      ? streamCommand(this.#session.client, line, { ...channelOptions, output: options.output })
+      : this.#session.ssh.execCommand(line, { ...channelOptions, onStdout: (chunk) => collector.add('stdout', chunk) });
+    options.output?.once('error', (error) => ending.abort(error));
     const end = new Promise<never>((_, reject) => {
       ending.signal.addEventListener('abort', () => {
         void this.#end(collector, execution, asRoot).finally(() => {
