@@ -1,5 +1,6 @@
 import type { Context } from '../context.ts';
 import type { HostInventory } from '../device/inventory.ts';
+import type { TokenBucket } from '../host/ssh/connection.ts';
 import type { Release } from '../release/read-release.ts';
 import type { Task } from '../tasks.ts';
 import { readInventory, type Device } from './device.ts';
@@ -11,6 +12,8 @@ import { followUpdater } from './rollout.ts';
 export interface UpdateOptions extends PreflightOptions {
   /** Values of the release's runtime secrets; those that are not given must be on the host. */
   readonly secrets?: ReadonlyMap<string, string>;
+  /** Slows the upload down; may be shared by several hosts. */
+  readonly pace?: TokenBucket | undefined;
 }
 
 /** A plan and what it was made from. */
@@ -40,7 +43,7 @@ export function updateTasks(
   const tasks: Task[] = [
     { id: 'preflight', title: 'Check the host', run: () => preflight(plan, inventory, options) },
     secretTask(device, options.secrets ?? new Map()),
-    ...pushTasks({ context, device, release, ...prepared }),
+    ...pushTasks({ context, device, release, ...prepared, pace: options.pace }),
   ];
   if (!options.rollout) return tasks;
   return [

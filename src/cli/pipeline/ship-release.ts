@@ -1,3 +1,5 @@
+import { ExitStatus, ShipError } from '../../errors.ts';
+import { TokenBucket } from '../../host/ssh/connection.ts';
 import { verifyRelease } from '../../release/verify-release.ts';
 import { UnsetSecret, resolveSecrets } from '../../site/secrets.ts';
 import { prepareUpdate, updateTasks } from '../../ship/update.ts';
@@ -9,7 +11,7 @@ import type { Deployment } from '../../site/model.ts';
 import { onHosts } from '../commands/host/host-verb.ts';
 import { formatBytes } from '../report/format.ts';
 import { hostsOf, releaseOf, siteIfAny } from './site.ts';
-import type { Session, VerbOptions } from '../verb.ts';
+import { word, type Session, type VerbOptions } from '../verb.ts';
 
 /** What came of one host, for the `--json` result. */
 export interface ShippedHost {
@@ -29,6 +31,8 @@ export async function shipRelease(
   { rollout }: { readonly rollout: boolean },
 ): Promise<ShippedHost[]> {
   const { context } = session;
+  const rate = limitRate(options);
+  const pace = rate === undefined ? undefined : new TokenBucket(rate);
   const deployment = await siteIfAny(session);
   const hosts = hostsOf(deployment?.site.hosts ?? [], names).map(({ name }) => name); // before anything takes time
   const release = await verified(session, await releaseOf(session, deployment, options));
@@ -40,11 +44,25 @@ export async function shipRelease(
       session.print(describePlan(plan));
     } else {
       const allowDowngrade = options['allowDowngrade'] === true;
-      const tasks = updateTasks(context, device, release, prepared, { rollout, allowDowngrade, secrets });
+      const tasks = updateTasks(context, device, release, prepared, { rollout, allowDowngrade, secrets, pace });
       await runTasks(context, [{ id: host.name, title: `${host.name}: ${summary(plan)}`, run: (report) => report.children(tasks) }]);
     }
     const shipped = { host: host.name, release: plan.release, sentBytes: plan.sendBytes, fullBytes: plan.fullBytes };
     return session.dryRun ? { ...shipped, plan } : shipped;
+  });
+}
+
+/** `--limit-rate` in bytes per second. */
+function limitRate(options: VerbOptions): number | undefined {
+  const text = word(options['limitRate']);
+  if (text === undefined) return undefined;
+  const mbitPerSecond = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (mbitPerSecond > 0) return (mbitPerSecond * 1e6) / 8;
+  throw new ShipError({
+    code: 'E_USAGE',
+    message: `'${text}' is not a rate`,
+    remedy: 'It is a number of megabits per second, such as 20 or 0.5.',
+    exitStatus: ExitStatus.usage,
   });
 }
 

@@ -4,6 +4,7 @@ import { words, type Verb, type VerbOption } from '../../verb.ts';
 const shipOptions: readonly VerbOption[] = [
   releaseOption,
   { flags: '--allow-downgrade', description: 'ship a release that is older than what the host runs' },
+  { flags: '--limit-rate <Mbit/s>', description: 'upload no faster than this, all hosts together' },
   connectOption,
 ];
 
