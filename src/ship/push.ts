@@ -102,6 +102,14 @@ async function archivesToSend({ plan, images, inventory }: PushInput, signal: Ab
   return archives;
 }
 
+/** What an earlier, cut upload of this release takes of the host's disk; as much less is needed now. */
+export async function uploadedBytes({ connection: { files } }: Device, { release, sendBytes }: UpdatePlan): Promise<number> {
+  const directory = path.posix.join(devicePaths.incomingDirectory, release, imagesFolder);
+  if (sendBytes === 0 || (await files.stat(directory))?.kind !== 'directory') return 0;
+  const stats = await Promise.all((await files.list(directory)).map((name) => files.stat(path.posix.join(directory, name))));
+  return Math.min(sum(stats.map((stat) => stat?.sizeBytes ?? 0)), sendBytes);
+}
+
 /** What an earlier upload left stays only where this one goes on with it: the updater refuses files that it does not know. */
 async function removeUseless(files: RemoteFiles, target: string, archives: readonly ArchiveToSend[]): Promise<void> {
   const removeOthers = async (directory: string, kept: ReadonlySet<string>) => {

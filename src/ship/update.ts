@@ -6,7 +6,7 @@ import type { Task } from '../tasks.ts';
 import { readInventory, type Device } from './device.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
-import { pushTasks, secretTask } from './push.ts';
+import { pushTasks, secretTask, uploadedBytes } from './push.ts';
 import { followUpdater } from './rollout.ts';
 
 export interface UpdateOptions extends PreflightOptions {
@@ -41,7 +41,11 @@ export function updateTasks(
 ): Task[] {
   const { plan, inventory } = prepared;
   const tasks: Task[] = [
-    { id: 'preflight', title: 'Check the host', run: () => preflight(plan, inventory, options) },
+    {
+      id: 'preflight',
+      title: 'Check the host',
+      run: async () => preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) }),
+    },
     secretTask(device, options.secrets ?? new Map()),
     ...pushTasks({ context, device, release, ...prepared, pace: options.pace }),
   ];
