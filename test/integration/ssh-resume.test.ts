@@ -16,7 +16,7 @@ import { ended, spawnTied } from '../support/tied-process.ts';
 /** Uploads that go on after a cut, against a real sshd. Needs root. */
 const mebibyte = 1024 * 1024;
 /** What one cut may cost: chunks that were not recorded yet, what was in flight, and one chunk that was begun. */
-const lossBytes = (8 + 2 + 1) * mebibyte;
+const lossBytes = (16 + 2 + 1) * mebibyte;
 /** SSH, SFTP and logins: packets of 32 KiB with some 60 bytes around each. */
 const overhead = 1.005;
 const loginBytes = 64 * 1024;
@@ -72,11 +72,11 @@ async function cutAfter(t: ExecutionContext, link: Link, file: string, sizeBytes
   await failed(t, cut, 'E_CONNECTION_LOST');
 }
 
-test('cut at any offset: all runs together send the file once, and what each cut lost at most', async (t) => {
+test.serial('cut at any offset: all runs together send the file once, and what each cut lost at most', async (t) => {
   await using link = await Link.to(sshd.port);
   const file = await target();
-  const sizeBytes = 96 * mebibyte + 12_345;
-  const cuts = [100_000, 13 * mebibyte + 17, 30_000_000, 20 * mebibyte];
+  const sizeBytes = 128 * mebibyte + 12_345;
+  const cuts = [100_000, 23 * mebibyte + 17, 40_000_000, 10 * mebibyte];
   let lastDone = 0;
   for (const cutBytes of cuts) {
     await cutAfter(t, link, file, sizeBytes, cutBytes);
@@ -85,7 +85,7 @@ test('cut at any offset: all runs together send the file once, and what each cut
     t.true(doneBytes >= lastDone);
     lastDone = doneBytes;
   }
-  t.true(lastDone > 20 * mebibyte);
+  t.true(lastDone > 22 * mebibyte);
   const before = link.forwardedBytes;
   const content = sampleContent(sizeBytes);
   const progress: number[] = [];
@@ -113,7 +113,7 @@ test('cut at any offset: all runs together send the file once, and what each cut
   t.true(link.forwardedBytes - again < loginBytes, 'a file that is there whole is not sent');
 });
 
-test('interrupted on a link that stands: next to nothing is sent twice', async (t) => {
+test.serial('interrupted on a link that stands: next to nothing is sent twice', async (t) => {
   await using link = await Link.to(sshd.port);
   const file = await target();
   const sizeBytes = 32 * mebibyte;
@@ -136,7 +136,7 @@ test('interrupted on a link that stands: next to nothing is sent twice', async (
   t.is(await sha256(file), sampleContent(sizeBytes).digest);
 });
 
-test('the sending process is killed: the next one goes on', async (t) => {
+test.serial('the sending process is killed: the next one goes on', async (t) => {
   await using link = await Link.to(sshd.port);
   const file = await target();
   const sizeBytes = 64 * mebibyte;
@@ -151,18 +151,18 @@ test('the sending process is killed: the next one goes on', async (t) => {
   t.false((await readdir(path.dirname(file))).includes('image.tar'));
   await withConnection(link, async ({ files }) => {
     const upload = await files.resume(sampleContent(sizeBytes), file);
-    t.true(upload.doneBytes >= 19 * mebibyte, String(upload.doneBytes));
+    t.true(upload.doneBytes >= 11 * mebibyte, String(upload.doneBytes));
     await upload.send();
   });
   t.true(link.forwardedBytes <= sizeBytes * overhead + lossBytes + 2 * loginBytes, String(link.forwardedBytes));
   t.is(await sha256(file), sampleContent(sizeBytes).digest);
 });
 
-test('a partial file that the host has damaged is found, removed, and the next run sends it whole', async (t) => {
+test.serial('a partial file that the host has damaged is found, removed, and the next run sends it whole', async (t) => {
   await using link = await Link.to(sshd.port);
   const file = await target();
-  const sizeBytes = 24 * mebibyte;
-  await cutAfter(t, link, file, sizeBytes, 20 * mebibyte);
+  const sizeBytes = 32 * mebibyte;
+  await cutAfter(t, link, file, sizeBytes, 26 * mebibyte);
   const { partial } = partialPaths(file, sampleContent(sizeBytes));
   const handle = await open(partial, 'r+');
   await handle.write(Buffer.from('rot'), 0, 3, 4 * mebibyte);
@@ -181,7 +181,7 @@ test('a partial file that the host has damaged is found, removed, and the next r
   t.is(await sha256(file), sampleContent(sizeBytes).digest);
 });
 
-test('a map that cannot be right is not believed', async (t) => {
+test.serial('a map that cannot be right is not believed', async (t) => {
   const sizeBytes = 3 * mebibyte + 5;
   const content = sampleContent(sizeBytes);
   const whole: Buffer[] = [];
@@ -211,11 +211,11 @@ test('a map that cannot be right is not believed', async (t) => {
   t.is(await begun('0001', sizeBytes), 5, 'only the short last one');
 });
 
-test('two contents for the same file do not mix', async (t) => {
+test.serial('two contents for the same file do not mix', async (t) => {
   await using link = await Link.to(sshd.port);
   const file = await target();
-  const sizeBytes = 24 * mebibyte;
-  await cutAfter(t, link, file, sizeBytes, 18 * mebibyte);
+  const sizeBytes = 32 * mebibyte;
+  await cutAfter(t, link, file, sizeBytes, 26 * mebibyte);
   const other = sampleContent(sizeBytes, 'b');
   await withConnection(link, async ({ files }) => {
     const upload = await files.resume(other, file);
@@ -231,14 +231,14 @@ test('two contents for the same file do not mix', async (t) => {
   t.is(await sha256(file), sampleContent(sizeBytes).digest);
 });
 
-test('only chunks that were flushed are in the map, and a resumed upload reads no further ahead than the window', async (t) => {
+test.serial('only chunks that were flushed are in the map, and a resumed upload reads no further ahead than the window', async (t) => {
   await using link = await Link.to(sshd.port);
   const file = await target();
   const sizeBytes = 64 * mebibyte;
-  await cutAfter(t, link, file, sizeBytes, 20 * mebibyte);
+  await cutAfter(t, link, file, sizeBytes, 26 * mebibyte);
   const { partial, map } = partialPaths(file, sampleContent(sizeBytes));
   const marks = await readFile(map, 'utf8');
-  t.regex(marks, /^1{9,20}0+$/);
+  t.regex(marks, /^1{7,26}0+$/);
   const content = sampleContent(sizeBytes);
   for (let chunk = 0; chunk < marks.lastIndexOf('1'); chunk++) t.is(await sha256Range(partial, chunk), await sha256Chunk(content, chunk));
   const counted = sampleContent(sizeBytes);
@@ -269,7 +269,7 @@ async function sha256Chunk(content: ReturnType<typeof sampleContent>, chunk: num
   return hash.digest('hex');
 }
 
-test('a full disk: nothing stays that what runs there would miss', async (t) => {
+test.serial('a full disk: nothing stays that what runs there would miss', async (t) => {
   const directory = path.dirname(await target());
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', directory]);
   try {
@@ -285,7 +285,7 @@ test('a full disk: nothing stays that what runs there would miss', async (t) => 
   }
 });
 
-test('a source of another length than it said is refused, and the old file stays', async (t) => {
+test.serial('a source of another length than it said is refused, and the old file stays', async (t) => {
   const file = await target();
   await writeFile(file, 'old');
   const content = sampleContent(2 * mebibyte);
@@ -298,7 +298,7 @@ test('a source of another length than it said is refused, and the old file stays
   t.is(await readFile(file, 'utf8'), 'old');
 });
 
-test('a limited rate holds, for all uploads together', async (t) => {
+test.serial('a limited rate holds, for all uploads together', async (t) => {
   await using link = await Link.to(sshd.port);
   const bytesPerSecond = 4 * mebibyte;
   const pace = new TokenBucket(bytesPerSecond);
@@ -308,6 +308,6 @@ test('a limited rate holds, for all uploads together', async (t) => {
     await Promise.all(uploads.map((upload) => upload.send({ pace })));
     const seconds = (performance.now() - startedAt) / 1000;
     t.true(seconds >= 1.85, `8 MiB in ${seconds} s`); // a tenth of a second may be sent at once
-    t.true(seconds <= 4, `8 MiB in ${seconds} s`);
+    t.true(seconds <= 8, `8 MiB in ${seconds} s`);
   });
 });
