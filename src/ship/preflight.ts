@@ -8,6 +8,8 @@ const reserveBytes = 64 * 1024 * 1024;
 
 export interface PreflightOptions {
   readonly allowDowngrade?: boolean;
+  /** What an earlier upload of the same release has left on the host's disk. */
+  readonly uploadedBytes?: number;
 }
 
 /**
@@ -16,7 +18,7 @@ export interface PreflightOptions {
  */
 export function preflight(plan: UpdatePlan, inventory: HostInventory, options: PreflightOptions = {}): void {
   checkDowngrade(plan, options);
-  checkSpace(plan, inventory);
+  checkSpace(plan, inventory, options);
 }
 
 function checkDowngrade({ host, version, current }: UpdatePlan, { allowDowngrade }: PreflightOptions): void {
@@ -30,14 +32,15 @@ function checkDowngrade({ host, version, current }: UpdatePlan, { allowDowngrade
 }
 
 /** The upload and what the engine unpacks may share one disk, so both are asked of each. */
-function checkSpace({ host, images, sendBytes }: UpdatePlan, inventory: HostInventory): void {
+function checkSpace({ host, images, sendBytes }: UpdatePlan, inventory: HostInventory, { uploadedBytes = 0 }: PreflightOptions): void {
   const unpackedBytes = images.reduce((sum, image) => sum + image.unpackedBytes, 0);
   // overlay2 unpacks a whole archive into its data root before it registers the layers: twice the layers for a while.
   const engineBytes = inventory.store === 'containerd' ? unpackedBytes + sendBytes : 2 * unpackedBytes;
   if (sendBytes === 0) return;
+  const missingBytes = sendBytes - uploadedBytes;
   const needs = [
-    { where: '/var/lib/prose-ship', needBytes: sendBytes + reserveBytes, freeBytes: inventory.freeBytes },
-    { where: "the engine's data root", needBytes: sendBytes + engineBytes + reserveBytes, freeBytes: inventory.engineFreeBytes },
+    { where: '/var/lib/prose-ship', needBytes: missingBytes + reserveBytes, freeBytes: inventory.freeBytes },
+    { where: "the engine's data root", needBytes: missingBytes + engineBytes + reserveBytes, freeBytes: inventory.engineFreeBytes },
   ];
   for (const { where, needBytes, freeBytes } of needs) {
     if (freeBytes >= needBytes) continue;

@@ -1,19 +1,16 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { Readable } from 'node:stream';
-import { createGzip } from 'node:zlib';
 import type { Context } from '../context.ts';
 import { devicePaths } from '../device/files.ts';
 import type { HostInventory } from '../device/inventory.ts';
-import { readRanges } from '../oci/archive/partial-archive.ts';
-import { decompressFrames, type Archive } from '../oci/archive/read-archive.ts';
-import { digestOf, type Digest } from '../oci/digest.ts';
+import { partialPaths, type RemoteFiles, type ResumableSource, type ResumableUpload, type TokenBucket } from '../host/ssh/connection.ts';
+import { digestOf } from '../oci/digest.ts';
 import { platformSlug } from '../oci/platform.ts';
 import { checksumsFile, formatChecksums } from '../release/checksums.ts';
 import { manifestFile, type Release } from '../release/read-release.ts';
 import { planPath, releasePlatforms } from '../release/rollout-plan.ts';
-import type { Task } from '../tasks.ts';
+import type { Task, TaskReport } from '../tasks.ts';
+import { archiveSource } from './archive-source.ts';
 import type { Device } from './device.ts';
 import { sendableArchive, type OpenedImage, type PlannedImage, type UpdatePlan } from './plan-update.ts';
 import { followUpdater } from './rollout.ts';
@@ -25,11 +22,16 @@ interface PushInput {
   readonly plan: UpdatePlan;
   readonly images: readonly OpenedImage[];
   readonly inventory: HostInventory;
+  /** Slows the archives down; default: as fast as the link. */
+  readonly pace?: TokenBucket | undefined;
 }
 
-interface UploadedArchive {
+/** An archive, on its way to a file of the drop zone. */
+interface ArchiveToSend {
+  readonly planned: PlannedImage;
+  /** Below the upload's folder. */
   readonly path: string;
-  readonly digest: Digest;
+  readonly source: ResumableSource;
 }
 
 /** Brings a release onto a host, loaded and verified there, and starts nothing. */
@@ -37,7 +39,7 @@ export function pushTasks(input: PushInput): Task[] {
   const { context, device, release, plan } = input;
   const kept = () => (plan.isKept ? 'is on the host already' : undefined);
   return [
-    { id: 'upload', title: `Upload ${plan.release}`, skip: kept, run: (report) => upload(input, report.progress) },
+    { id: 'upload', title: `Upload ${plan.release}`, skip: kept, run: (report) => upload(input, report) },
     {
       id: 'load',
       title: 'Verify and load on the host',
@@ -47,75 +49,88 @@ export function pushTasks(input: PushInput): Task[] {
   ];
 }
 
-async function upload(input: PushInput, onProgress: (doneBytes: number, totalBytes: number) => void): Promise<void> {
-  const { device, release, plan, images } = input;
+async function upload(input: PushInput, report: TaskReport): Promise<void> {
+  const { context, device, release, plan, pace } = input;
   const { files } = device.connection;
   const target = path.posix.join(devicePaths.incomingDirectory, plan.release);
-  await files.remove(target); // what an interrupted upload left
-  await files.makeDirectory(target, { mode: 0o700 });
-  const uploaded: UploadedArchive[] = [];
-  let sentBytes = 0;
-  for (const planned of plan.images) {
-    const image = images.find(({ component }) => component === planned.component);
-    if (!image || planned.sendBytes === 0) continue;
-    const before = sentBytes;
-    uploaded.push(await uploadArchive(input, planned, image.archive, target, (done) => onProgress(before + done, plan.sendBytes)));
-    sentBytes += planned.sendBytes;
+  const archives = await archivesToSend(input, context.signal);
+  await removeUseless(files, target, archives);
+  await files.makeDirectory(path.posix.join(target, imagesFolder), { mode: 0o700 });
+  const begun: { readonly archive: ArchiveToSend; readonly upload: ResumableUpload }[] = [];
+  for (const archive of archives) begun.push({ archive, upload: await files.resume(archive.source, path.posix.join(target, archive.path)) });
+  const totalBytes = sum(archives.map(({ source }) => source.sizeBytes));
+  let otherBytes = sum(begun.map(({ upload: { doneBytes } }) => doneBytes));
+  if (otherBytes > 0) {
+    const text = `resumed at ${Math.floor((otherBytes / totalBytes) * 100)} %`;
+    report.detail(text);
+    report.log(text);
+  }
+  for (const { archive, upload } of begun) {
+    otherBytes -= upload.doneBytes;
+    const before = otherBytes;
+    await upload.send({ mode: 0o600, pace, onProgress: (doneBytes) => report.progress(before + doneBytes, totalBytes) });
+    otherBytes += archive.source.sizeBytes;
+    // How much the engine will unpack: the updater asks its disk before it loads.
+    await files.writeFile(path.posix.join(target, sizePath(archive.planned)), `${archive.planned.unpackedBytes}\n`);
   }
   for (const name of smallFiles(release)) {
     const content = await readFile(path.join(release.directory, name));
     await files.makeDirectory(path.posix.dirname(path.posix.join(target, name)), { mode: 0o700 });
     await files.writeFile(path.posix.join(target, name), content, { mode: 0o600 });
   }
-  await files.writeFile(path.posix.join(target, 'UPLOAD.sha256'), formatChecksums(uploaded));
+  const sums = archives.map((archive) => ({ path: archive.path, digest: archive.source.digest }));
+  await files.writeFile(path.posix.join(target, 'UPLOAD.sha256'), formatChecksums(sums));
   await files.writeFile(path.posix.join(target, 'platform'), `${platformSlug(plan.platform)}\n`);
+}
+
+const imagesFolder = 'images';
+
+function sizePath({ component }: PlannedImage): string {
+  return `${imagesFolder}/${component}.size`;
+}
+
+async function archivesToSend({ plan, images, inventory }: PushInput, signal: AbortSignal): Promise<ArchiveToSend[]> {
+  const archives: ArchiveToSend[] = [];
+  for (const planned of plan.images) {
+    const image = images.find(({ component }) => component === planned.component);
+    if (!image || planned.sendBytes === 0) continue;
+    const { archive } = image;
+    const source = await archiveSource(archive, sendableArchive(archive, inventory), planned.compression, signal);
+    const suffix = planned.compression === 'gzip' ? 'gz' : 'zst';
+    archives.push({ planned, path: `${imagesFolder}/${planned.component}.tar.${suffix}`, source });
+  }
+  return archives;
+}
+
+/** What an earlier, cut upload of this release takes of the host's disk; as much less is needed now. */
+export async function uploadedBytes({ connection: { files } }: Device, { release, sendBytes }: UpdatePlan): Promise<number> {
+  const directory = path.posix.join(devicePaths.incomingDirectory, release, imagesFolder);
+  if (sendBytes === 0 || (await files.stat(directory))?.kind !== 'directory') return 0;
+  const stats = await Promise.all((await files.list(directory)).map((name) => files.stat(path.posix.join(directory, name))));
+  return Math.min(sum(stats.map((stat) => stat?.sizeBytes ?? 0)), sendBytes);
+}
+
+/** What an earlier upload left stays only where this one goes on with it: the updater refuses files that it does not know. */
+async function removeUseless(files: RemoteFiles, target: string, archives: readonly ArchiveToSend[]): Promise<void> {
+  const removeOthers = async (directory: string, kept: ReadonlySet<string>) => {
+    if ((await files.stat(directory))?.kind !== 'directory') return;
+    for (const name of await files.list(directory)) {
+      if (!kept.has(name)) await files.remove(path.posix.join(directory, name));
+    }
+  };
+  const kept = archives.flatMap(({ path: file, source }) => [file, ...Object.values(partialPaths(file, source))]);
+  await removeOthers(target, new Set([imagesFolder]));
+  await removeOthers(path.posix.join(target, imagesFolder), new Set(kept.map((file) => path.posix.basename(file))));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }
 
 /** Everything of a release but its archives: a few KiB. */
 function smallFiles({ manifest }: Release): string[] {
   const plans = releasePlatforms(manifest).map(planPath);
   return [manifestFile, checksumsFile, manifest.compose.path, ...manifest.files.map((file) => file.path), ...plans];
-}
-
-async function uploadArchive(
-  { device, inventory }: PushInput,
-  planned: PlannedImage,
-  archive: Archive,
-  target: string,
-  onProgress: (doneBytes: number) => void,
-): Promise<UploadedArchive> {
-  const { files } = device.connection;
-  const partial = sendableArchive(archive, inventory);
-  const isGzip = planned.compression === 'gzip';
-  const name = `images/${planned.component}.tar.${isGzip ? 'gz' : 'zst'}`;
-  const hash = createHash('sha256');
-  const hashed = async function* (chunks: AsyncIterable<Buffer>) {
-    for await (const chunk of chunks) {
-      hash.update(chunk);
-      yield chunk;
-    }
-  };
-  const content = () => (isGzip ? gzipped(archive, partial.frames) : readRanges(archive.file, partial.ranges));
-  const sizeBytes = isGzip ? await countBytes(content()) : partial.sizeBytes;
-  await files.makeDirectory(path.posix.join(target, 'images'), { mode: 0o700 });
-  await files.upload({ sizeBytes, chunks: hashed(content()) }, path.posix.join(target, name), { mode: 0o600, onProgress });
-  // How much the engine will unpack: the updater asks its disk before it loads.
-  await files.writeFile(path.posix.join(target, `images/${planned.component}.size`), `${planned.unpackedBytes}\n`);
-  return { path: name, digest: `sha256:${hash.digest('hex')}` };
-}
-
-/** For engines that know no zstd. */
-function gzipped(archive: Archive, frames: Parameters<typeof decompressFrames>[1]): AsyncIterable<Buffer> {
-  const source = Readable.from(decompressFrames(archive.file, frames), { objectMode: false });
-  const gzip = createGzip({ level: 6 });
-  source.on('error', (error) => gzip.destroy(error));
-  return source.pipe(gzip) as AsyncIterable<Buffer>;
-}
-
-async function countBytes(chunks: AsyncIterable<Buffer>): Promise<number> {
-  let size = 0;
-  for await (const chunk of chunks) size += chunk.length;
-  return size;
 }
 
 /** Runtime secrets go to the host beside the release, never inside it; one that is there with the same content stays. */

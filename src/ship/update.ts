@@ -1,16 +1,19 @@
 import type { Context } from '../context.ts';
 import type { HostInventory } from '../device/inventory.ts';
+import type { TokenBucket } from '../host/ssh/connection.ts';
 import type { Release } from '../release/read-release.ts';
 import type { Task } from '../tasks.ts';
 import { readInventory, type Device } from './device.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
-import { pushTasks, secretTask } from './push.ts';
+import { pushTasks, secretTask, uploadedBytes } from './push.ts';
 import { followUpdater } from './rollout.ts';
 
 export interface UpdateOptions extends PreflightOptions {
   /** Values of the release's runtime secrets; those that are not given must be on the host. */
   readonly secrets?: ReadonlyMap<string, string>;
+  /** Slows the upload down; may be shared by several hosts. */
+  readonly pace?: TokenBucket | undefined;
 }
 
 /** A plan and what it was made from. */
@@ -28,6 +31,14 @@ export async function prepareUpdate(device: Device, release: Release): Promise<P
   return { plan: planUpdate(device.host.name, release, platform, images, inventory), images, inventory };
 }
 
+/**
+ * Whether the update can be carried out; what an interrupted one has brought already needs no space any more.
+ * @throws ShipError of `preflight`
+ */
+export async function checkHost(device: Device, { plan, inventory }: PreparedUpdate, options: PreflightOptions): Promise<void> {
+  preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
+}
+
 /** Checks, uploads, loads; with `rollout` also moves the host over to the release, behind the gate. */
 export function updateTasks(
   context: Context,
@@ -36,11 +47,11 @@ export function updateTasks(
   prepared: PreparedUpdate,
   options: UpdateOptions & { readonly rollout: boolean },
 ): Task[] {
-  const { plan, inventory } = prepared;
+  const { plan } = prepared;
   const tasks: Task[] = [
-    { id: 'preflight', title: 'Check the host', run: () => preflight(plan, inventory, options) },
+    { id: 'preflight', title: 'Check the host', run: () => checkHost(device, prepared, options) },
     secretTask(device, options.secrets ?? new Map()),
-    ...pushTasks({ context, device, release, ...prepared }),
+    ...pushTasks({ context, device, release, ...prepared, pace: options.pace }),
   ];
   if (!options.rollout) return tasks;
   return [

@@ -94,3 +94,12 @@ test('space is asked of both disks, with the numbers', async (t) => {
   }
   t.notThrows(() => preflight({ ...made, sendBytes: 0 }, { ...bare, freeBytes: 0, engineFreeBytes: 0 }));
 });
+
+test('what an earlier upload left there is not asked for again', async (t) => {
+  const sendBytes = 500e6;
+  const made = { ...(await plan(await packedRelease(layers), bare)), sendBytes };
+  const tight = { ...bare, freeBytes: 300e6 };
+  t.is(refusal(() => preflight(made, tight)).code, 'E_HOST_DISK_FULL');
+  t.is(refusal(() => preflight(made, tight, { uploadedBytes: 200e6 })).code, 'E_HOST_DISK_FULL');
+  t.notThrows(() => preflight(made, tight, { uploadedBytes: 300e6 }));
+});

@@ -1,3 +1,5 @@
+import { ExitStatus, ShipError } from '../../errors.ts';
+import { TokenBucket } from '../../host/ssh/connection.ts';
 import { verifyRelease } from '../../release/verify-release.ts';
 import { UnsetSecret, resolveSecrets } from '../../site/secrets.ts';
 import { describeOutcome, fleetError, notReadyError, rethrowBug, stateText } from '../../ship/fleet/outcome.ts';
@@ -39,6 +41,8 @@ export async function shipRelease(
   { rollout }: { readonly rollout: boolean },
 ): Promise<readonly object[]> {
   const { context } = session;
+  const rate = limitRate(options);
+  const pace = rate === undefined ? undefined : new TokenBucket(rate);
   const deployment = await siteIfAny(session);
   const named = hostsOf(deployment?.site.hosts ?? [], names); // before anything takes time
   const hosts = [...new Map(named.map((host) => [host.name, host])).values()];
@@ -56,6 +60,7 @@ export async function shipRelease(
     rollout,
     connect,
     secrets,
+    pace,
     allowDowngrade: options['allowDowngrade'] === true,
     skipUnready: options['skipUnready'] === true,
     revertOnFailure: options['revertOnFailure'] === true,
@@ -114,6 +119,20 @@ function outcomeTable(outcomes: readonly ShippedOutcome[]): string {
     ['HOST', 'OUTCOME', 'BEFORE', 'WHY'],
     outcomes.map(({ host, state, plan, error }) => [host, stateText(state), plan?.current?.id ?? '-', error ? error.code : '']),
   );
+}
+
+/** `--limit-rate` in bytes per second. */
+function limitRate(options: VerbOptions): number | undefined {
+  const text = word(options['limitRate']);
+  if (text === undefined) return undefined;
+  const mbitPerSecond = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (mbitPerSecond > 0) return (mbitPerSecond * 1e6) / 8;
+  throw new ShipError({
+    code: 'E_USAGE',
+    message: `'${text}' is not a rate`,
+    remedy: 'It is a number of megabits per second, such as 20 or 0.5.',
+    exitStatus: ExitStatus.usage,
+  });
 }
 
 /** The release, proven. */

@@ -11,6 +11,8 @@ export type { HostAddress } from './address.ts';
 export type { HostKeyQuestion } from './host-key.ts';
 export type { RemoteRunOptions } from './remote-command.ts';
 export type { RemoteFiles, RemoteStat } from './sftp/files.ts';
+export { type ResumableOptions, type ResumableSource, type ResumableUpload, partialPaths } from './sftp/resumable-upload.ts';
+export { TokenBucket } from './sftp/token-bucket.ts';
 export type { UploadOptions, UploadSource } from './sftp/upload.ts';
 
 /** A login on one host; an interface, so that tests can record what is asked of it. */
@@ -48,13 +50,18 @@ export async function connect(context: Context, host: HostAddress, options: Conn
       user,
       uid,
       run: (command, runOptions) => commands.run(command, runOptions),
-      files: new SftpFiles(session),
+      files: new SftpFiles(session, (file) => sha256(commands, file)),
       close: () => session.close(),
     };
   } catch (error) {
     await session.close();
     throw error;
   }
+}
+
+async function sha256(commands: CommandRunner, file: string): Promise<string> {
+  const { stdout } = await commands.run(['sha256sum', file]);
+  return /[0-9a-f]{64}/.exec(stdout)?.[0] ?? '';
 }
 
 async function whoAmI(commands: CommandRunner, host: string): Promise<{ user: string; uid: number }> {

@@ -34,10 +34,14 @@ export function partialArchive(archive: Archive, chains: readonly (readonly Dige
   };
 }
 
-/** The bytes of these ranges, in order. */
-export async function* readRanges(file: string, ranges: readonly ByteRange[]): AsyncIterable<Buffer> {
+/** The bytes of these ranges, in order, without the first `skipBytes` of them. */
+export async function* readRanges(file: string, ranges: readonly ByteRange[], skipBytes = 0): AsyncIterable<Buffer> {
+  let skip = skipBytes;
   for (const { offset, length } of ranges) {
-    yield* createReadStream(file, { start: offset, end: offset + length - 1 }) as AsyncIterable<Buffer>;
+    const skipped = Math.min(skip, length);
+    skip -= skipped;
+    if (skipped === length) continue;
+    yield* createReadStream(file, { start: offset + skipped, end: offset + length - 1 }) as AsyncIterable<Buffer>;
   }
 }
 

@@ -4,8 +4,8 @@ import type { ConnectOptions } from '../../host/ssh/connection.ts';
 import type { Release } from '../../release/read-release.ts';
 import type { Host } from '../../site/model.ts';
 import { openDevice, type OpenDevice } from '../device.ts';
-import { preflight, type PreflightOptions } from '../preflight.ts';
-import { prepareUpdate, type PreparedUpdate } from '../update.ts';
+import type { PreflightOptions } from '../preflight.ts';
+import { checkHost, prepareUpdate, type PreparedUpdate } from '../update.ts';
 import { asShipError, rethrowBug, type HostOutcome } from './outcome.ts';
 
 /** A host that can be updated. */
@@ -67,7 +67,7 @@ async function prepareHost(context: Context, host: Host, { release, connect, kee
   let keep = false;
   try {
     const prepared = await prepareUpdate(device, release);
-    if (checks) preflight(prepared.plan, prepared.inventory, checks);
+    if (checks) await checkHost(device, prepared, checks);
     keep = keepOpen.has(host.name);
     return keep ? { host, prepared, device } : { host, prepared };
   } finally {

@@ -4,6 +4,8 @@ import type { Stats } from 'ssh2';
 import { ShipError } from '../../../errors.ts';
 import type { Session } from '../session.ts';
 import { SftpChannel, SftpStatus, type SharedSftpClient, isMissingExtension, request, statusOf } from './channel.ts';
+import { ChunkMap } from './chunk-map.ts';
+import { type ResumableSource, type ResumableUpload, partialPaths, sendMissing, wrongDigest } from './resumable-upload.ts';
 import { type UploadOptions, type UploadSource, uploadTo } from './upload.ts';
 
 export interface RemoteStat {
@@ -39,14 +41,25 @@ export interface RemoteFiles {
    * @throws ShipError E_HOST_DISK_FULL, E_CONNECTION_LOST, E_UPLOAD_SIZE (source shorter or longer than it said)
    */
   upload(source: UploadSource, path: string, options?: UploadOptions): Promise<void>;
+  /**
+   * Looks for what an upload of the same content to `path` has brought before it was cut: beside `path`, under a name of
+   * the content's digest, with a map of the chunks that are on the host's disk. Removing leftovers of content that is
+   * never sent again is the caller's part.
+   */
+  resume(source: ResumableSource, path: string): Promise<ResumableUpload>;
 }
+
+/** The sha256 of a file of the host, computed there, in hexadecimal. */
+export type RemoteSha256 = (path: string) => Promise<string>;
 
 export class SftpFiles implements RemoteFiles {
   readonly #session: Session;
   readonly #channel: SftpChannel;
+  readonly #sha256: RemoteSha256;
 
-  constructor(session: Session) {
+  constructor(session: Session, sha256: RemoteSha256) {
     this.#session = session;
+    this.#sha256 = sha256;
     this.#channel = new SftpChannel(session);
   }
 
@@ -109,6 +122,39 @@ export class SftpFiles implements RemoteFiles {
       await this.#discard(temporary);
       throw full ?? this.#failure('write', file, error);
     }
+  }
+
+  async resume(source: ResumableSource, file: string): Promise<ResumableUpload> {
+    const expected = source.digest.slice('sha256:'.length);
+    const there = await this.stat(file);
+    if (there?.kind === 'file' && there.sizeBytes === source.sizeBytes && (await this.#sha256(file)) === expected) {
+      return { doneBytes: source.sizeBytes, send: () => Promise.resolve() };
+    }
+    const names = partialPaths(file, source);
+    const partial = await this.stat(names.partial);
+    const content = partial && (await this.stat(names.map)) ? await this.readFile(names.map) : undefined;
+    const map = new ChunkMap(source.sizeBytes, content, partial?.sizeBytes);
+    return {
+      doneBytes: map.doneBytes,
+      send: async (options = {}) => {
+        try {
+          const { sftp } = await this.#channel.client();
+          await sendMissing(this.#session, sftp, source, file, map, options);
+          const actual = await this.#sha256(names.partial);
+          if (actual !== expected) throw wrongDigest(this.#session.name, file, expected, actual);
+          await this.rename(names.partial, file);
+          await this.remove(names.map);
+        } catch (error) {
+          const full = await this.#diskFull(error, file, source.sizeBytes - map.doneBytes);
+          // Damaged content is no use, and a full disk is needed by what runs there.
+          if (full || (error instanceof ShipError && error.code === 'E_UPLOAD_DIGEST')) {
+            await this.#discard(names.partial);
+            await this.#discard(names.map);
+          }
+          throw full ?? this.#failure('write', file, error);
+        }
+      },
+    };
   }
 
   async #do<T>(verb: string, file: string, operation: (client: SharedSftpClient) => Promise<T>): Promise<T> {
