@@ -15,7 +15,7 @@ async function complete(words: readonly string[]): Promise<string[]> {
 }
 
 test('bash completes verbs, and the options of the verb that was typed', async (t) => {
-  t.deepEqual(await complete(['re']), ['release']);
+  t.deepEqual(await complete(['rel']), ['release']);
   t.deepEqual(await complete(['']), verbs.map(({ name }) => name));
   t.deepEqual(await complete(['update', '--a']), ['--allow-downgrade', '--accept-host-key']);
   t.deepEqual(await complete(['check', '--j']), ['--json']);
