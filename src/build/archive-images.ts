@@ -33,7 +33,7 @@ export interface ImageArchive {
  * The immutable reference of a component: its tag is the version and a digest over the configs of all its platforms, so
  * one Compose file serves every platform, and a component that did not change keeps its reference from release to release.
  */
-export function componentReference(component: Pick<BuiltComponent, 'repository' | 'version'>, images: readonly LayoutImage[]): string {
+function componentReference(component: Pick<BuiltComponent, 'repository' | 'version'>, images: readonly LayoutImage[]): string {
   const content = images.map(({ platform, configDigest }) => `${formatPlatform(platform)} ${configDigest}\n`).sort();
   const version = component.version.replaceAll('+', '_'); // not allowed in tags
   return formatReference({ repository: component.repository, tag: `${version}-${shortDigest(digestOf(content.join('')))}` });

@@ -44,7 +44,7 @@ export function parseBuilderPlatforms(output: string): readonly Platform[] {
 }
 
 /** The entries that are registered with this machine's kernel; none where it has no binfmt_misc. */
-export async function readBinfmtEntries(directory: string = binfmtDirectory): Promise<readonly BinfmtEntry[]> {
+async function readBinfmtEntries(directory: string = binfmtDirectory): Promise<readonly BinfmtEntry[]> {
   const names = await readdir(directory).catch(() => []);
   const entries = names
     .filter((name) => name !== 'register' && name !== 'status')

@@ -29,12 +29,12 @@ const sudo = ['sudo', '-n', '--'];
  * do not reach what sudo started, so a command is ended by `kill` over a second channel. sshd starts every command in
  * its own process group, which the id therefore names.
  */
-export function remoteCommandLine(command: readonly string[]): string {
+function remoteCommandLine(command: readonly string[]): string {
   return `exec ${quoteCommand(['sh', '-c', `echo "${processMarker} $$" >&2; exec "$@"`, 'sh', ...command])}`;
 }
 
 /** Ends a process group: SIGTERM, and SIGKILL for what is left after the delay. */
-export function endCommandLine(processId: string, options: { readonly sudo: boolean }): string {
+function endCommandLine(processId: string, options: { readonly sudo: boolean }): string {
   const script =
     'kill -s TERM -- "-$1" || exit 0; n=0; ' +
     `while [ "$n" -lt ${killDelaySeconds} ]; do sleep 1; kill -s 0 -- "-$1" 2>/dev/null || exit 0; n=$((n + 1)); done; ` +

@@ -68,7 +68,7 @@ export function notReadyError(unready: readonly HostOutcome[], hostCount: number
 }
 
 /** `2 updated, 1 rolled back, 3 not started`. */
-export function countStates(outcomes: readonly HostOutcome[]): string {
+function countStates(outcomes: readonly HostOutcome[]): string {
   const counts = Map.groupBy(outcomes, ({ state }) => state);
   return [...counts].map(([state, { length }]) => `${length} ${stateText(state)}`).join(', ');
 }

@@ -3,7 +3,7 @@ import { buildArgs, source } from './source-schema.ts';
 import { domainName, environmentName, fileName, hostAddress, platformName, port, projectName, semanticVersion, serviceName, softwareVersion, userName, variableName } from './words.ts';
 
 /** Where a secret's value comes from; never the value. */
-export const secretSource = z
+const secretSource = z
   .union([
     z.strictObject({ env: environmentName.describe('Name of an environment variable.') }).describe('From the environment.'),
     z.strictObject({ file: z.string().min(1).describe('Path, relative to this file; `~/` is your home.') }).describe('From a file.'),

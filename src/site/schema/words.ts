@@ -43,7 +43,7 @@ export function judgeDomain(value: string): Refusal | undefined {
 }
 
 /** Semantic Versioning 2.0 without build metadata, because `+` may not stand in an image tag. */
-export function judgeVersion(value: string): Refusal | undefined {
+function judgeVersion(value: string): Refusal | undefined {
   if (semver.valid(value) === value) return undefined;
   const near = semver.coerce(value, { includePrerelease: true })?.version;
   return {

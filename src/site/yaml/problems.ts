@@ -41,7 +41,7 @@ export function keyName(path: Path): string {
 }
 
 /** The same error at a place, with the exit status of a wrong configuration. */
-export function withPlace(problem: ShipError, place: Place): ShipError {
+function withPlace(problem: ShipError, place: Place): ShipError {
   return new ShipError({
     code: problem.code,
     message: problem.message,

@@ -93,7 +93,7 @@ function refusalOf(issue: Issue | undefined): Refusal | undefined {
   return issue?.code === 'custom' && issue.params ? { ...(issue.params as unknown as Refusal), message: issue.message } : undefined;
 }
 
-export function plainSecretRemedy(name: string): string {
+function plainSecretRemedy(name: string): string {
   const variable = name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_');
   return `Say where it comes from, under \`secrets\`: ${name}: {env: ${variable}}, or {file: PATH}, or {command: [PROGRAM, ARGUMENT]}. If the file was shared or committed, change the secret too.`;
 }
