@@ -12,9 +12,10 @@ const mayImport = {
   build: ['site', 'oci', 'host'],
   release: ['site', 'oci', 'host'],
   device: ['release', 'oci', 'host'],
+  bake: ['device', 'build', 'release', 'site', 'oci', 'host'],
   ship: ['device', 'release', 'site', 'oci', 'host'],
   doctor: ['oci', 'host'],
-  cli: ['doctor', 'ship', 'device', 'release', 'build', 'site', 'oci', 'host'],
+  cli: ['doctor', 'ship', 'bake', 'device', 'release', 'build', 'site', 'oci', 'host'],
 };
 const folders = Object.keys(mayImport);
 
