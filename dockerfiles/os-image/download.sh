@@ -1,0 +1,33 @@
+#!/bin/sh
+# download.sh PACKAGE...: asks the apt of this machine for what the system in /rootfs lacks; the .debs go to /debs.
+# /rootfs keeps its own sources and keys; only its architecture is foreign.
+set -eu
+
+case $TARGETARCH in
+  arm64) architecture=arm64 ;;
+  arm) architecture=armhf ;;
+  amd64) architecture=amd64 ;;
+esac
+mkdir -p /debs
+[ $# -gt 0 ] || exit 0
+mkdir -p /debs/partial /apt/lists/partial
+# Sources name their keys by absolute paths.
+cp -an /rootfs/usr/share/keyrings/. /usr/share/keyrings/
+[ ! -d /rootfs/etc/apt/trusted.gpg.d ] || cp -an /rootfs/etc/apt/trusted.gpg.d/. /etc/apt/trusted.gpg.d/
+[ ! -d /rootfs/etc/apt/keyrings ] || { mkdir -p /etc/apt/keyrings && cp -an /rootfs/etc/apt/keyrings/. /etc/apt/keyrings/; }
+
+# This machine's own mirror, where it has one, else what the system itself names.
+if [ -s /apt/sources/debian.sources ]; then
+  sources='-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/apt/sources'
+else
+  sources='-o Dir::Etc::SourceList=/rootfs/etc/apt/sources.list -o Dir::Etc::SourceParts=/rootfs/etc/apt/sources.list.d'
+fi
+apt() {
+  # shellcheck disable=SC2086 # options
+  apt-get -q -o APT::Architecture="$architecture" -o APT::Architectures::="$architecture" -o APT::Install-Recommends=false \
+    -o Dir::State::status=/rootfs/var/lib/dpkg/status -o Dir::State::Lists=/apt/lists -o Dir::Cache::archives=/debs $sources "$@"
+}
+apt update
+apt install -y --download-only "$@"
+rm -rf /debs/partial /debs/lock
+echo "downloaded $(find /debs -name '*.deb' | wc -l) packages, $(du -sm /debs | cut -f 1) MiB"
