@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { XMLParser, XMLValidator } from 'fast-xml-parser';
+import { XMLParser } from 'fast-xml-parser';
 import { z } from 'zod';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { mappedBytes, type BlockMap, type MappedRange } from './block-map.ts';
@@ -88,8 +88,6 @@ const bmapDocument = z.object({
 });
 
 function parseXml(xml: string, name: string): z.infer<typeof bmapDocument> {
-  const valid = XMLValidator.validate(xml);
-  if (valid !== true) throw badBmap(name, `it is not XML: ${valid.err.msg}`, valid.err.line);
   const parser = new XMLParser({
     ignoreAttributes: false,
     attributeNamePrefix: '@',
@@ -97,7 +95,13 @@ function parseXml(xml: string, name: string): z.infer<typeof bmapDocument> {
     processEntities: false,
     isArray: (tag) => tag === 'Range',
   });
-  const parsed = bmapDocument.safeParse(withText(parser.parse(xml)));
+  let document: unknown;
+  try {
+    document = parser.parse(xml);
+  } catch (error) {
+    throw badBmap(name, 'it is not well-formed XML', error);
+  }
+  const parsed = bmapDocument.safeParse(withText(document));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw badBmap(name, `${issue?.path.join('/') ?? 'it'}: ${issue?.message ?? 'is wrong'}`);
@@ -105,7 +109,7 @@ function parseXml(xml: string, name: string): z.infer<typeof bmapDocument> {
 
 /** A range without checksum is parsed as its text alone. */
 function withText(document: unknown): unknown {
-  const ranges = (document as { bmap?: { BlockMap?: { Range?: unknown[] } } }).bmap?.BlockMap?.Range;
+  const ranges = (document as { bmap?: { BlockMap?: { Range?: unknown[] } } } | undefined)?.bmap?.BlockMap?.Range;
   ranges?.forEach((range, index) => {
     if (typeof range === 'string') ranges[index] = { '#text': range };
   });
@@ -116,12 +120,13 @@ function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
 }
 
-function badBmap(name: string, what: string, line?: number): ShipError {
+function badBmap(name: string, what: string, cause?: unknown): ShipError {
   return new ShipError({
     code: 'E_BMAP',
     message: `'${name}' is not a block map that can be used: ${what}`,
     remedy: 'Fetch the .bmap again with its image, or leave it out: the map is then computed from the image.',
-    place: { file: name, ...(line === undefined ? {} : { line }) },
+    place: { file: name },
     exitStatus: ExitStatus.usage,
+    cause,
   });
 }
