@@ -14,7 +14,7 @@ export interface RootDevice {
  */
 export function bootKindOf(files: readonly string[], kernelCommandLine: string | undefined, label: string): BootKind {
   const has = (pattern: RegExp) => files.some((file) => pattern.test(file));
-  if (label === 'system-boot') return 'unknown';
+  if (label.toLowerCase() === 'system-boot') return 'unknown';
   if (has(/^vmlinuz(-|$)/i)) return 'debian';
   const firmware = has(/^(bootcode\.bin|start(4|_x|4x|_cd|4cd|_db|4db)?\.elf)$/i);
   if (firmware && has(/^kernel[\w-]*\.img$/i)) return 'raspberry-pi-os';

@@ -103,7 +103,7 @@ async function readChain(volume: Volume, firstCluster: number, sizeBytes: number
   const { partition, geometry, table } = volume;
   const { dataStartBytes, clusterBytes } = geometry;
   const parts: Buffer[] = [];
-  const wantedBytes = sizeBytes ?? mostDirectoryBytes;
+  const wantedBytes = sizeBytes ?? mostDirectoryBytes + 1;
   let done = 0;
   if (wantedBytes > 0) {
     for await (const cluster of table.chain(firstCluster)) {
@@ -113,6 +113,7 @@ async function readChain(volume: Volume, firstCluster: number, sizeBytes: number
       if (done === wantedBytes) break;
     }
   }
+  if (sizeBytes === undefined && done > mostDirectoryBytes) throw badFat(`the directory '${name}' does not end`);
   if (sizeBytes !== undefined && done < sizeBytes) throw badFat(`'${name}' has ${sizeBytes} bytes, its clusters hold ${done}`);
   return Buffer.concat(parts);
 }
