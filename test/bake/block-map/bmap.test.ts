@@ -1,5 +1,5 @@
-import { readFile, truncate, writeFile, open } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
+import { open, readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { formatBmap, parseBmap } from '../../../src/bake/block-map/bmap.ts';
@@ -36,12 +36,12 @@ test('bmaptool accepts what is written, checks its checksums and copies the mapp
   const { file, map } = await sparseImage();
   const [bmap, target] = [`${file}.bmap`, `${file}.copy`];
   await writeFile(bmap, formatBmap(map));
-  await writeFile(target, Buffer.alloc(imageSizeBytes, 0xff));
+  const image = await readFile(file);
+  const unmapped = await open(file, 'r+');
+  await unmapped.write('not mapped', 500 * blockSizeBytes);
+  await unmapped.close();
   await tool('bmaptool', ['copy', '--bmap', bmap, file, target]);
-  const [image, copy] = [await readFile(file), await readFile(target)];
-  const expected = Buffer.alloc(imageSizeBytes, 0xff);
-  for (const { startBytes, sizeBytes } of places) image.copy(expected, startBytes, startBytes, startBytes + sizeBytes);
-  t.true(copy.equals(expected));
+  t.true((await readFile(target)).equals(image));
 
   const changed = await open(file, 'r+');
   await changed.write('x', 1220 * blockSizeBytes);
