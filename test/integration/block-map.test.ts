@@ -5,7 +5,7 @@ import { mappedBytes, type BlockMap } from '../../src/bake/block-map/block-map.t
 import { formatBmap, parseBmap } from '../../src/bake/block-map/bmap.ts';
 import { computeBlockMap } from '../../src/bake/block-map/compute-block-map.ts';
 import { openDiskFile, slice } from '../../src/bake/disk/disk-file.ts';
-import { openExt4 } from '../../src/bake/disk/ext4/ext4.ts';
+import { openExt4 } from '../../src/bake/disk/ext4/open-ext4.ts';
 import { usedFatRanges } from '../../src/bake/disk/fat/fat.ts';
 import { inspectImage } from '../../src/bake/disk/inspect-image.ts';
 import { makeSampleOsImage, tool, type SampleOsImage, type SampleOsImageOptions } from '../support/sample-os-image.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { endOf, gapsBetween, mergeRanges, mergeSmallGaps, type ByteRange } from '../disk/byte-ranges.ts';
 import { slice, type DiskReader } from '../disk/disk-file.ts';
-import { openExt4 } from '../disk/ext4/ext4.ts';
+import { openExt4 } from '../disk/ext4/open-ext4.ts';
 import { usedFatRanges } from '../disk/fat/fat.ts';
 import { gptRanges } from '../disk/gpt.ts';
 import { identifyContents } from '../disk/identify-contents.ts';

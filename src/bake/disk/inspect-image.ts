@@ -1,6 +1,6 @@
 import { ShipError } from '../../errors.ts';
 import { slice, type DiskReader } from './disk-file.ts';
-import { openExt4, type Ext4Info } from './ext4/ext4.ts';
+import { openExt4, type Ext4Info } from './ext4/open-ext4.ts';
 import { listFat, readFatFile, readFatInfo, type FatInfo } from './fat/fat.ts';
 import { identifyContents, type Contents } from './identify-contents.ts';
 import { notAnOsImage } from './not-an-os-image.ts';
