@@ -32,14 +32,13 @@ const mergedShare = 0.01;
  */
 export async function computeBlockMap(disk: DiskReader, { table }: Pick<OsImageLayout, 'table'>): Promise<BlockMap> {
   const { sizeBytes: imageSizeBytes } = disk;
-  const used: ByteRange[] = [{ startBytes: 0, sizeBytes: blockSizeBytes }];
-  for (const partition of table.partitions) used.push(...(await usedInPartition(disk, partition)));
   const { gpt } = await readRawPartitionTable(disk);
-  if (gpt) used.push(...gptRanges(gpt));
+  const used: (readonly ByteRange[])[] = [[{ startBytes: 0, sizeBytes: blockSizeBytes }], gpt ? gptRanges(gpt) : []];
+  for (const partition of table.partitions) used.push(await usedInPartition(disk, partition));
   const partitions = table.partitions.toSorted((a, b) => a.startBytes - b.startBytes);
-  for (const gap of gapsBetween(partitions, imageSizeBytes)) used.push(...(await nonZeroBlocks(disk, gap)));
+  for (const gap of gapsBetween(partitions, imageSizeBytes)) used.push(await nonZeroBlocks(disk, gap));
 
-  const whole = mergeRanges(used, blockSizeBytes, imageSizeBytes);
+  const whole = mergeRanges(used.flat(), blockSizeBytes, imageSizeBytes);
   const usedBytes = whole.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const ranges: MappedRange[] = [];
   for (const range of mergeSmallGaps(whole, largestMergedGapBytes, Math.floor(usedBytes * mergedShare))) {
@@ -48,7 +47,7 @@ export async function computeBlockMap(disk: DiskReader, { table }: Pick<OsImageL
   return Object.freeze({ imageSizeBytes, blockSizeBytes, ranges: Object.freeze(ranges) });
 }
 
-async function usedInPartition(disk: DiskReader, { startBytes, sizeBytes }: Partition): Promise<ByteRange[]> {
+async function usedInPartition(disk: DiskReader, { startBytes, sizeBytes }: Partition): Promise<readonly ByteRange[]> {
   const reader = slice(disk, startBytes, sizeBytes);
   const kind = (await identifyContents(reader))?.kind;
   const inside =
@@ -68,13 +67,16 @@ async function* chunksOf(disk: DiskReader, range: ByteRange): AsyncGenerator<{ o
 
 const zeros = Buffer.alloc(blockSizeBytes);
 
-/** Whole blocks where the range has them; what is left at its ends counts as a block of its own. */
+/** Merged where they touch. Blocks count from the beginning of the range. */
 async function nonZeroBlocks(disk: DiskReader, range: ByteRange): Promise<ByteRange[]> {
-  const found: ByteRange[] = [];
+  const found: { startBytes: number; sizeBytes: number }[] = [];
   for await (const { offset, bytes } of chunksOf(disk, range)) {
     for (let at = 0; at < bytes.length; at += blockSizeBytes) {
       const block = bytes.subarray(at, at + blockSizeBytes);
-      if (!block.equals(zeros.subarray(0, block.length))) found.push({ startBytes: offset + at, sizeBytes: block.length });
+      if (block.equals(zeros.subarray(0, block.length))) continue;
+      const last = found.at(-1);
+      if (last && endOf(last) === offset + at) last.sizeBytes += block.length;
+      else found.push({ startBytes: offset + at, sizeBytes: block.length });
     }
   }
   return found;
