@@ -20,7 +20,7 @@ if [ -s /disk/boot.img.zst ]; then
   zstd -q -d --sparse /disk/boot.img.zst -o "$boot"
 else
   truncate -s "$boot_bytes" "$boot"
-  mkfs.vfat -F 32 -S 512 -i "$boot_id" -n bootfs --invariant "$boot" >/dev/null
+  mkfs.vfat -F 32 -S 512 -i "$boot_id" -n bootfs "$boot" >/dev/null
 fi
 find /rootfs/boot/firmware -mindepth 1 -newermt "@$SOURCE_DATE_EPOCH" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 (cd /rootfs/boot/firmware && find . -mindepth 1 -maxdepth 1 | sort) | while IFS= read -r name; do
