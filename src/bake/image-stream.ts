@@ -5,7 +5,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { ExitStatus, ShipError } from '../errors.ts';
 import { corrupt, unsupported } from './image-formats/image-error.ts';
 import { decompressXz, readXzStreams } from './image-formats/xz-streams.ts';
-import { openZipImage } from './image-formats/zip-entry.ts';
+import { findZipImage, readZipEntry } from './image-formats/zip-entry.ts';
 import { readZstdFrames } from './image-formats/zstd-frames.ts';
 
 export { writeSparse } from './image-formats/write-sparse.ts';
@@ -72,7 +72,7 @@ interface Opened {
 }
 
 const openers: Readonly<Record<ImageFormat, (handle: FileHandle, file: string, sizeBytes: number) => Opened | Promise<Opened>>> = {
-  raw: (_handle, file, sizeBytes) => ({ content: createReadStream(file, { highWaterMark: chunkBytes }) as AsyncIterable<Buffer>, sizeBytes }),
+  raw: (_handle, file, sizeBytes) => ({ content: readRaw(file), sizeBytes }),
   xz: async (handle, file, sizeBytes) => {
     const streams = await readXzStreams(handle, file, sizeBytes);
     return { content: decompressXz(file, streams), sizeBytes: total(streams) };
@@ -82,22 +82,27 @@ const openers: Readonly<Record<ImageFormat, (handle: FileHandle, file: string, s
     return { content: decompressFrames(file, frames), sizeBytes: total(frames) };
   },
   // The length at a gzip's end counts modulo 4 GiB and speaks of its last member only.
-  gzip: (_handle, file) => ({ content: through(file, createReadStream(file, { highWaterMark: chunkBytes }), createGunzip({ chunkSize: chunkBytes })) }),
+  gzip: (_handle, file) => ({ content: decompress(file, {}, () => createGunzip({ chunkSize: chunkBytes })) }),
   zip: async (_handle, file) => {
-    const image = await openZipImage(file);
-    if (image.sizeBytes === 0) image.close();
-    return { content: image.content(), sizeBytes: image.sizeBytes };
+    const entry = await findZipImage(file);
+    return { content: readZipEntry(file, entry), sizeBytes: entry.uncompressedSize };
   },
 };
 
+// Generators open the file only when somebody reads: a stream that is destroyed unread has opened nothing.
+async function* readRaw(file: string): AsyncGenerator<Buffer, void> {
+  yield* createReadStream(file, { highWaterMark: chunkBytes }) as AsyncIterable<Buffer>;
+}
+
 async function* decompressFrames(file: string, frames: readonly { offset: number; length: number }[]): AsyncGenerator<Buffer, void> {
   for (const { offset, length } of frames) {
-    const compressed = createReadStream(file, { start: offset, end: offset + length - 1, highWaterMark: chunkBytes });
-    yield* through(file, compressed, createZstdDecompress({ chunkSize: chunkBytes }));
+    yield* decompress(file, { start: offset, end: offset + length - 1 }, () => createZstdDecompress({ chunkSize: chunkBytes }));
   }
 }
 
-async function* through(file: string, compressed: Readable, decompressor: Transform): AsyncGenerator<Buffer, void> {
+async function* decompress(file: string, range: { start?: number; end?: number }, createDecompressor: () => Transform): AsyncGenerator<Buffer, void> {
+  const compressed = createReadStream(file, { ...range, highWaterMark: chunkBytes });
+  const decompressor = createDecompressor();
   compressed.on('error', (error) => decompressor.destroy(error));
   try {
     yield* compressed.pipe(decompressor) as AsyncIterable<Buffer>;

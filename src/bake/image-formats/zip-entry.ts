@@ -3,29 +3,27 @@ import { crc32 } from 'node:zlib';
 import { openPromise, type Entry, type ZipFile } from 'yauzl';
 import { corrupt, unsupported } from './image-error.ts';
 
-export interface ZipImage {
-  readonly sizeBytes: number;
-  content(): AsyncGenerator<Buffer, void>;
-  close(): void;
-}
-
 /**
  * The image in a zip: its only entry ending in .img, or its only file.
  * @throws ShipError E_IMAGE_CORRUPT, E_IMAGE_FORMAT (none or several, encrypted, compressed once more)
  */
-export async function openZipImage(file: string): Promise<ZipImage> {
-  const zip = await openPromise(file, { autoClose: false, lazyEntries: true }).catch((error: unknown) => {
-    throw corrupt(file, `its zip directory cannot be read (${messageOf(error)})`, error);
-  });
+export async function findZipImage(file: string): Promise<Entry> {
+  const zip = await openZip(file);
   try {
     const files: Entry[] = [];
     for await (const entry of zip.eachEntry()) if (!entry.fileName.endsWith('/')) files.push(entry);
-    const entry = choose(file, files);
-    return { sizeBytes: entry.uncompressedSize, content: () => readEntry(file, zip, entry), close: () => zip.close() };
+    return choose(file, files);
   } catch (error) {
-    zip.close();
     throw error instanceof Error && error.name === 'ShipError' ? error : corrupt(file, `its zip directory is broken (${messageOf(error)})`, error);
+  } finally {
+    zip.close();
   }
+}
+
+function openZip(file: string): Promise<ZipFile> {
+  return openPromise(file, { autoClose: false, lazyEntries: true }).catch((error: unknown) => {
+    throw corrupt(file, `its zip directory cannot be read (${messageOf(error)})`, error);
+  });
 }
 
 function choose(file: string, files: readonly Entry[]): Entry {
@@ -39,8 +37,12 @@ function choose(file: string, files: readonly Entry[]): Entry {
   return entry;
 }
 
-/** The library checks sizes but no checksums. */
-async function* readEntry(file: string, zip: ZipFile, entry: Entry): AsyncGenerator<Buffer, void> {
+/**
+ * The library checks sizes but no checksums.
+ * @throws ShipError E_IMAGE_CORRUPT
+ */
+export async function* readZipEntry(file: string, entry: Entry): AsyncGenerator<Buffer, void> {
+  const zip = await openZip(file);
   let sum = 0;
   try {
     const stream: Readable = await zip.openReadStreamPromise(entry, {});
