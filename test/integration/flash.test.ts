@@ -91,6 +91,22 @@ test.serial('a plain file is made, or overwritten in place', async (t) => {
   t.true((await readFile(existing)).equals(expected(image)));
 });
 
+test.serial('a file system without O_DIRECT is written through the page cache, and the result says what was read back', async (t) => {
+  const image = await sampleImage();
+  const folder = path.join(image.directory, 'ramfs');
+  await mkdir(folder);
+  await mounted(t, ['-t', 'ramfs', 'ramfs'], folder);
+  const target = path.join(folder, 'card.img');
+  await writeFile(target, Buffer.alloc(cardBytes, 0xff));
+  const plan = await planFlash(createContext(), { image: image.file, device: target });
+  t.false(plan.direct);
+  t.like(await flash(createContext(), plan), { direct: false, readBack: 'device, cached pages given back first' });
+  t.true((await readFile(target)).equals(expected(image)));
+  await rm(target);
+  t.like(await flash(createContext({ environment: { PATH: '/none' } }), await planFlash(createContext(), { image: image.file, device: target })), { direct: false, readBack: 'maybe the page cache' });
+  t.true((await readFile(target)).equals(image.content));
+});
+
 test.serial('an image that is not what its map says leaves no partition table behind', async (t) => {
   const image = await sampleImage();
   const { device } = await card(t, image);
