@@ -80,6 +80,21 @@ test('truncated and changed files are refused in every format', async (t) => {
   t.is(await sha256Of(path.join(directory, 'card.xz')), await sha256Of(image), 'the decompressor is free again after failures');
 });
 
+test('a stream that is left in the middle frees the decompressor for the next', async (t) => {
+  const { directory, sha256 } = await sample();
+  await shell('xz -k card.img', directory);
+  const file = path.join(directory, 'card.img.xz');
+  const unread = await openImageStream(file);
+  unread.stream.destroy();
+  const { stream } = await openImageStream(file);
+  for await (const chunk of stream) {
+    t.true((chunk as Buffer).length > 0);
+    break;
+  }
+  t.true(stream.destroyed);
+  t.is(await sha256Of(file), sha256);
+});
+
 test('what cannot be read is refused by name', async (t) => {
   const { directory } = await sample();
   await shell('xz -k -c --check=sha256 card.img > sha.xz; xz -k -c --x86 --lzma2 card.img > filter.xz; zstd -q --long=30 -c < card.img > long.zst; bzip2 -k card.img; : > empty.img; xz -c < /dev/null > empty.xz', directory);

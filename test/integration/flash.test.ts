@@ -52,7 +52,7 @@ const fails = async (t: ExecutionContext, work: () => Promise<unknown>, code: st
 
 test.serial('raw, .xz and .zst are written by their map: the mapped ranges, nothing else, at most 2 % more', async (t) => {
   const image = await sampleImage();
-  await execa('sh', ['-ec', 'xz -1 -k card.img; zstd -q card.img -o card.img.zst'], { cwd: image.directory });
+  await execa('sh', ['-ec', 'xz -0 -k card.img; zstd -q card.img -o card.img.zst'], { cwd: image.directory });
   for (const name of ['card.img', 'card.img.xz', 'card.img.zst']) {
     const { device } = await card(t, image);
     const before = await sentBytes(device);
@@ -124,7 +124,7 @@ test.serial('an image that is not what its map says leaves no partition table be
 test.serial('what can be known before is refused before anything is touched', async (t) => {
   const image = await sampleImage();
   const { device, backing } = await card(t, image);
-  await execa('sh', ['-ec', 'xz -1 -k card.img; head -c 5000000 card.img.xz > cut.img.xz; head -c 20000000 card.img > short.img'], { cwd: image.directory });
+  await execa('sh', ['-ec', 'xz -0 -k card.img; head -c 5000000 card.img.xz > cut.img.xz; head -c 20000000 card.img > short.img'], { cwd: image.directory });
   await copyFile(`${image.file}.bmap`, path.join(image.directory, 'short.img.bmap'));
   const at = (name: string) => path.join(image.directory, name);
   const before = await sentBytes(device);
@@ -149,6 +149,17 @@ test.serial('what can be known before is refused before anything is touched', as
   t.is(await readFile(small, 'utf8'), 'x');
   const readOnly = await loopDevice(t, at('card.img.xz'), ['--read-only']);
   await refuses({ device: readOnly, image: image.file }, 'E_DEVICE_READ_ONLY', 3, /read-only/);
+});
+
+test.serial('an image that tells its size to nobody is stopped at the end of the disk', async (t) => {
+  const image = await sampleImage();
+  await execa('sh', ['-ec', 'rm card.img.bmap; gzip -1 card.img'], { cwd: image.directory });
+  const { device, backing } = await card(t, image);
+  await truncate(backing, 18 * MiB);
+  await execa('losetup', ['--set-capacity', device]);
+  const error = await fails(t, () => carryOut({ image: `${image.file}.gz`, device }), 'E_DEVICE_TOO_SMALL', 1, /has 18874368 bytes, the image has at least \d+.*not usable/);
+  t.like(error.result, { usable: false });
+  t.true((await read(device)).subarray(0, 4096).equals(Buffer.alloc(4096)));
 });
 
 test.serial('a disk in use is refused: mounted here, mounted where it cannot be seen, holding the image, the system itself', async (t) => {

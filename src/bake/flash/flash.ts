@@ -84,7 +84,8 @@ function flashTasks(context: Context, state: Run): readonly Task[] {
         if (!file.direct) state.source = await dropCachedPages(context, plan);
         const totalBytes = lengthOf(written.pieces.filter(({ offset }) => offset >= headBytes));
         await readBack(file, target, written, { signal: context.signal, onProgress: (bytes) => report.progress(bytes, totalBytes) });
-        report.detail(`${written.ranges.length} ranges hold their sha256; read from ${state.source}`);
+        const what = plan.bmap ? `${written.ranges.length} ranges have their sha256` : `the whole has its sha256, ${written.ranges[0]?.sha256 ?? ''}`;
+        report.detail(`${what}; read from ${state.source}`);
       },
     },
     {

@@ -49,7 +49,7 @@ export async function writeImage(stream: AsyncIterable<Buffer>, file: TargetFile
   try {
     for await (const piece of cutPieces(stream, extents, cutting)) {
       const { offset, data, range } = piece;
-      if (target.kind === 'disk' && offset + data.length > target.sizeBytes) throw tooSmall(target, offset + data.length, 'the image has more than');
+      if (target.kind === 'disk' && offset + data.length > target.sizeBytes) throw tooSmall(target, offset + data.length, 'the image has at least');
       hashes[range]?.update(data);
       ends.set(range, offset + data.length);
       pieces.push(sumPiece(piece));
