@@ -4,6 +4,7 @@ import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
 import { doctor } from './commands/doctor.ts';
+import { flash } from './commands/flash.ts';
 import { init } from './commands/init.ts';
 import { exec, logs, status } from './commands/host/inspect-host.ts';
 import { plan } from './commands/plan.ts';
@@ -22,6 +23,7 @@ export const verbs: readonly Verb[] = [
   build,
   release,
   verify,
+  flash,
   provision,
   push,
   update,
