@@ -71,7 +71,7 @@ function damaged(file: string, message: string, cause?: unknown): ShipError {
     code: 'E_IMAGE_DAMAGED',
     message,
     place: { file },
-    remedy: 'Bake the image again, or copy all its files again from where they came.',
+    remedy: 'Bake it again with `prose-ship bake`, or copy all its files again from where they came.',
     cause,
   });
 }

@@ -4,7 +4,6 @@ import type { Context } from '../../context.ts';
 import { writeAtomically } from '../../host/files.ts';
 import { digestOf, encodedPart } from '../../oci/digest.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
-import { describeFile } from '../../release/checksums.ts';
 import type { Release } from '../../release/read-release.ts';
 import { mappedBytes, type BlockMap } from '../block-map/block-map.ts';
 import { formatBmap } from '../block-map/bmap.ts';
@@ -14,6 +13,7 @@ import { checksumName, descriptionSuffix, imageFileNames, imageStem, osListFile 
 import type { ImageDescription, ImageFile } from './image-description.ts';
 import { describePartitions, describeTable, formatImageJson, readImageJson } from './image-json.ts';
 import { formatImagerList, imagerEntry, localUrlBase, parseUrlBase, urlBaseOf } from './imager-manifest.ts';
+import { hashFile } from './read-image.ts';
 import { cardSbom, type CardOs } from './sbom.ts';
 
 export interface PublishImageInput {
@@ -114,10 +114,8 @@ function describe(input: PublishImageInput, { image, compressed, blockMap, sbom 
 }
 
 async function describeLarge({ signal }: Context, file: string, sha256?: string): Promise<ImageFile> {
-  const name = path.basename(file);
-  if (sha256 !== undefined) return { path: name, sizeBytes: (await stat(file)).size, sha256 };
-  const { sizeBytes, digest } = await describeFile(path.dirname(file), name, signal);
-  return { path: name, sizeBytes, sha256: encodedPart(digest) };
+  const found = sha256 === undefined ? await hashFile(file, { signal }) : { sizeBytes: (await stat(file)).size, sha256 };
+  return { path: path.basename(file), ...found };
 }
 
 /** A list that is there already stays the list of all images of the folder. */

@@ -51,7 +51,9 @@ export async function readImage(file: string, map: BlockMap | undefined, { signa
 export async function hashFile(file: string, { signal, onProgress }: ReadOptions = {}): Promise<{ readonly sizeBytes: number; readonly sha256: string }> {
   const hash = createHash('sha256');
   let sizeBytes = 0;
-  for await (const chunk of createReadStream(file, { ...(signal ? { signal } : {}), highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
+  // The stream's own AbortError would say less than the signal's reason.
+  for await (const chunk of createReadStream(file, { highWaterMark: 1024 * 1024 }) as AsyncIterable<Buffer>) {
+    signal?.throwIfAborted();
     hash.update(chunk);
     sizeBytes += chunk.length;
     onProgress?.(chunk.length);

@@ -21,6 +21,9 @@ export function parseDpkgStatus(text: string): DebianPackage[] {
     .sort((a, b) => order(a.name, b.name) || order(a.architecture, b.architecture));
 }
 
+/** dpkg(1), Package states: what waits for triggers is unpacked and configured. */
+const installedStates = ['installed', 'triggers-awaited', 'triggers-pending'];
+
 function parseStanza(stanza: string): DebianPackage | undefined {
   const fields = new Map<string, string>();
   for (const line of stanza.split('\n')) {
@@ -32,7 +35,7 @@ function parseStanza(stanza: string): DebianPackage | undefined {
   const version = fields.get('version');
   const architecture = fields.get('architecture');
   const state = fields.get('status')?.split(/\s+/)[2] ?? 'installed';
-  if (!name || !version || !architecture || state !== 'installed') return undefined;
+  if (!name || !version || !architecture || !installedStates.includes(state)) return undefined;
   const source = parseSource(fields.get('source'), version);
   const ownSource = !source || (source.name === name && source.version === version);
   return { name, version, architecture, ...(ownSource ? {} : { source }) };
