@@ -21,8 +21,8 @@ export interface BillOfMaterials {
   readonly containers: readonly ImageContents[];
   /** Absent where the same content must have the same bytes whenever it is made. */
   readonly created?: Date;
-  /** The version of prose-ship. */
-  readonly toolVersion: string;
+  /** The version of prose-ship; absent for the same reason. */
+  readonly toolVersion?: string;
 }
 
 /**
@@ -42,7 +42,7 @@ const serializer = new Serialize.JsonSerializer(new Serialize.JSON.Normalize.Fac
 function build({ subject, os, containers, created, toolVersion }: BillOfMaterials): Models.Bom {
   const bom = new Models.Bom();
   if (created) bom.metadata.timestamp = created;
-  bom.metadata.tools.components.add(new Models.Component(Enums.ComponentType.Application, 'prose-ship', { version: toolVersion, bomRef: `tool:prose-ship@${toolVersion}` }));
+  bom.metadata.tools.components.add(component(Enums.ComponentType.Application, 'prose-ship', toolVersion, 'tool:prose-ship'));
   const type = subject.type === 'card' ? Enums.ComponentType.Firmware : Enums.ComponentType.Application;
   const whole = component(type, subject.name, subject.version, `${subject.type}:${subject.name}@${subject.version}`, subject.properties);
   bom.metadata.component = whole;

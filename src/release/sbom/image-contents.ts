@@ -1,8 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { openArchive } from '../../oci/archive/read-archive.ts';
-import type { ReleaseImage } from '../manifest.ts';
-import type { Release } from '../read-release.ts';
+import type { ReleaseImage, ReleaseManifest } from '../manifest.ts';
 import { parseDpkgStatus, type DebianPackage } from './dpkg-status.ts';
 import { readImageFiles } from './image-files.ts';
 import { parseOsRelease, type OsRelease } from './os-release.ts';
@@ -31,7 +30,7 @@ const softwareSchema = z.object({ name: z.string().min(1), version: z.string().m
  * @throws ShipError E_ARCHIVE_DAMAGED
  */
 export async function readImageContents(
-  { directory, manifest }: Release,
+  { directory, manifest }: { readonly directory: string; readonly manifest: Pick<ReleaseManifest, 'images'> },
   options: { readonly select?: (image: ReleaseImage) => boolean; readonly signal?: AbortSignal } = {},
 ): Promise<ImageContents[]> {
   const contents: ImageContents[] = [];

@@ -1,7 +1,11 @@
+import { appendFile, readFile } from 'node:fs/promises';
+import path from 'node:path';
 import test from 'ava';
+import { ShipError } from '../../../src/errors.ts';
+import { verifyRelease } from '../../../src/release/verify-release.ts';
 import { formatBillOfMaterials } from '../../../src/release/sbom/bill-of-materials.ts';
 import { readImageContents } from '../../../src/release/sbom/image-contents.ts';
-import { releaseSbom } from '../../../src/release/sbom/release-sbom.ts';
+import { releaseSbom, sbomFile } from '../../../src/release/sbom/release-sbom.ts';
 import { cyclonedxSchema } from '../../support/cyclonedx-schema.ts';
 import { packedRelease } from '../../support/packed-release.ts';
 
@@ -30,7 +34,7 @@ const schema = cyclonedxSchema();
 
 test('a release\'s bill of materials names its containers and what is in them, by the published schema', async (t) => {
   const release = await packedRelease(layers);
-  const text = await releaseSbom(release, { toolVersion: '0.1.0' });
+  const text = await readFile(path.join(release.directory, sbomFile), 'utf8');
   const bom = JSON.parse(text) as Bom;
   t.deepEqual(schema.safeParse(bom).error?.issues, undefined);
   const [image] = release.manifest.images;
@@ -53,20 +57,29 @@ test('a release\'s bill of materials names its containers and what is in them, b
 });
 
 test('the same release gives the same bytes; another content, another serial number', async (t) => {
-  const options = { toolVersion: '0.1.0' };
   const [one, two] = await Promise.all([packedRelease(layers), packedRelease(layers)]);
-  t.is(await releaseSbom(one, options), await releaseSbom(two, options));
+  t.is(await releaseSbom(one), await releaseSbom(two));
   const other = await packedRelease([layers[0]!]);
-  const serial = async (release: typeof one) => (JSON.parse(await releaseSbom(release, options)) as Bom).serialNumber;
+  const serial = async (release: typeof one) => (JSON.parse(await releaseSbom(release)) as Bom).serialNumber;
   t.not(await serial(one), await serial(other));
   t.regex(await serial(one), /^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+test('the bill of materials is a part of the release, and of what verify proves', async (t) => {
+  const release = await packedRelease(layers);
+  t.is(release.manifest.sbom?.path, sbomFile);
+  await t.notThrowsAsync(verifyRelease(release.directory));
+  await appendFile(path.join(release.directory, sbomFile), ' ');
+  const error = await t.throwsAsync(verifyRelease(release.directory), { instanceOf: ShipError });
+  t.is(error.code, 'E_RELEASE_DAMAGED');
+  t.regex(error.message, /sbom\.cdx\.json has \d+ bytes/);
 });
 
 test('an image without a package database, and a component.json of somebody else\'s, are no failure', async (t) => {
   const release = await packedRelease([{ 'usr/share/prose-ship/component.json': '[]', 'app': 'x' }]);
   const [contents] = await readImageContents(release);
   t.deepEqual([contents?.packages, contents?.software, contents?.os], [[], undefined, undefined]);
-  t.true(schema.safeParse(JSON.parse(await releaseSbom(release, { toolVersion: '0.1.0' }))).success);
+  t.true(schema.safeParse(JSON.parse(await releaseSbom(release))).success);
 });
 
 test('the schema check can fail', (t) => {
