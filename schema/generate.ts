@@ -1,10 +1,11 @@
 /**
- * Writes schema/*.schema.json and docs/*-reference.md from the schemas in src/site/schema, or with `--check` says which
+ * Writes schema/*.schema.json and docs/*-reference.md from the schemas in src/site/schema and of image.json, or with `--check` says which
  * of them are stale (exit status 1).
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
+import { imageDescriptionSchema } from '../src/bake/publish/image-description.ts';
 import { recipeSchema } from '../src/site/schema/recipe-schema.ts';
 import { siteSchema } from '../src/site/schema/site-schema.ts';
 import { referencePage, type JsonSchema } from './reference-page.ts';
@@ -15,9 +16,11 @@ const root = path.resolve(import.meta.dirname, '..');
 export function generate(): Map<string, string> {
   const site = jsonSchema(siteSchema, 'prose-ship site');
   const recipe = jsonSchema(recipeSchema, 'prose-ship recipe');
+  const image = jsonSchema(imageDescriptionSchema, 'prose-ship OS image');
   return new Map([
     ['schema/site.schema.json', `${JSON.stringify(site, undefined, 2)}\n`],
     ['schema/recipe.schema.json', `${JSON.stringify(recipe, undefined, 2)}\n`],
+    ['schema/image.schema.json', `${JSON.stringify(image, undefined, 2)}\n`],
     ['docs/site-reference.md', referencePage('The site file: prose-ship.yaml', siteIntroduction, site)],
     ['docs/recipe-reference.md', referencePage('The recipe: recipe.yaml', recipeIntroduction, recipe)],
   ]);

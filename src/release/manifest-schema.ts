@@ -37,6 +37,7 @@ export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject(
       archive: z.strictObject(file),
     }),
   ),
+  sbom: z.strictObject(file).exactOptional(),
   compose: z.strictObject(file),
   files: z.array(
     z.strictObject({

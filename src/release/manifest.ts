@@ -16,6 +16,8 @@ export interface ReleaseManifest {
   readonly domain: string;
   readonly recipe: { readonly name: string; readonly version: string };
   readonly images: readonly ReleaseImage[];
+  /** What is in the images, as CycloneDX; releases made before there was one have none. */
+  readonly sbom?: ReleaseFile;
   readonly compose: ReleaseFile;
   readonly files: readonly RenderedReleaseFile[];
   readonly rollout: RolloutPolicy;

@@ -11,6 +11,7 @@ import { checksumsFile, describeFile, formatChecksums } from './checksums.ts';
 import type { ReleaseFile, ReleaseImage, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
 import { manifestFile, readRelease, releaseId, type Release } from './read-release.ts';
 import { planPath, releasePlatforms, rolloutPlan } from './rollout-plan.ts';
+import { releaseSbom, sbomFile } from './sbom/release-sbom.ts';
 
 /** An image archive that `build` wrote, and whose image it is. */
 export interface ComponentArchive {
@@ -30,7 +31,7 @@ export function releaseDirectory(outputDirectory: string, { site }: Deployment):
 }
 
 /**
- * Makes the release directory: archives, rendered Compose file and templates, plans, `release.json`, `SHA256SUMS`. It
+ * Makes the release directory: archives and their bill of materials, rendered Compose file and templates, plans, `release.json`, `SHA256SUMS`. It
  * holds no time and no path of the machine, so the same inputs give the same bytes. An existing directory is replaced
  * whole, or left alone when it holds the same release.
  * @throws ShipError E_IMAGE_MISSING when a component has no archive for a platform of the site
@@ -53,16 +54,18 @@ export async function packRelease(
       return describeFile(target, name);
     };
     const images = await Promise.all(opened.map((image) => putImage(target, image)));
+    const { name: siteName, version } = deployment.site;
+    const sbom = await put(sbomFile, await releaseSbom({ directory: target, manifest: { name: siteName, version, images } }));
     const files: RenderedReleaseFile[] = [];
     for (const { name, hash, mode, uid, gid, content } of rendered.files) {
       const file = await put(`files/${hash}/${name}`, content);
       files.push({ ...file, name, mode: `0${mode.toString(8).padStart(3, '0')}`, uid, gid });
     }
-    manifest = describeRelease(deployment, { images, files, compose: await put('compose.yaml', rendered.compose), secrets: rendered.secrets });
+    manifest = describeRelease(deployment, { images, sbom, files, compose: await put('compose.yaml', rendered.compose), secrets: rendered.secrets });
     const plans: ReleaseFile[] = [];
     for (const platform of releasePlatforms(manifest)) plans.push(await put(planPath(platform), rolloutPlan(manifest, platform)));
     const document = await put(manifestFile, readableJson(manifest));
-    const listed = [document, manifest.compose, ...files, ...plans, ...images.map(({ archive }) => archive)];
+    const listed = [document, sbom, manifest.compose, ...files, ...plans, ...images.map(({ archive }) => archive)];
     await put(checksumsFile, formatChecksums(listed));
     unchanged = existing?.manifest.id === manifest.id;
   });
@@ -111,7 +114,7 @@ async function putImage(target: string, { component, platform, file, archive }: 
 
 function describeRelease(
   { site, recipe }: Deployment,
-  content: Pick<ReleaseManifest, 'images' | 'files' | 'compose' | 'secrets'>,
+  content: Pick<ReleaseManifest, 'images' | 'sbom' | 'files' | 'compose' | 'secrets'>,
 ): ReleaseManifest {
   const manifest = {
     format: 1 as const,

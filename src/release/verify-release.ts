@@ -28,7 +28,7 @@ export async function verifyRelease(directory: string, options: VerifyOptions = 
   const release = await readRelease(directory);
   const { manifest } = release;
   const problems: string[] = [];
-  const files = [manifest.compose, ...manifest.files];
+  const files = smallFiles(manifest);
   const totalBytes = manifest.images.reduce((sum, { archive }) => sum + archive.sizeBytes, 0);
   let doneBytes = 0;
   for (const file of files) problems.push(...(await checkFile(directory, file, options)));
@@ -41,6 +41,10 @@ export async function verifyRelease(directory: string, options: VerifyOptions = 
   problems.push(...(await checkDerived(directory, manifest)));
   if (problems.length > 0) throw damagedRelease(directory, problems);
   return release;
+}
+
+function smallFiles({ compose, files, sbom }: ReleaseManifest): ReleaseFile[] {
+  return [compose, ...files, ...(sbom ? [sbom] : [])];
 }
 
 async function checkFile(directory: string, expected: ReleaseFile, { signal }: VerifyOptions): Promise<string[]> {
@@ -76,7 +80,7 @@ async function checkDerived(directory: string, manifest: ReleaseManifest): Promi
     if (text !== rolloutPlan(manifest, platform)) problems.push(`${planPath(platform)} is not the plan of release.json`);
   }
   const plans = releasePlatforms(manifest).map(planPath);
-  const listed = [manifest.compose, ...manifest.files, ...manifest.images.map(({ archive }) => archive)];
+  const listed = [...smallFiles(manifest), ...manifest.images.map(({ archive }) => archive)];
   const expected = [manifestFile, checksumsFile, ...plans, ...listed.map((file) => file.path)];
   for (const name of await listFiles(directory)) if (!expected.includes(name)) problems.push(`${name} does not belong to it`);
   const derived = await Promise.all(

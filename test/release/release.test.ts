@@ -31,6 +31,7 @@ test('a release consists of what its manifest says, and verifies', async (t) => 
     'SHA256SUMS',
     'compose.yaml',
     file!.path,
+    'images/sbom.cdx.json',
     'images/server-linux-arm64.tar.zst',
     'plans/linux-arm64.plan',
     'release.json',
