@@ -2,14 +2,13 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import semver from 'semver';
+import { engineMinimum as minimum } from '../device/engine-minimum.ts';
 import { deviceFiles, devicePaths, type DeviceFile } from '../device/files.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { Connection } from '../host/ssh/connection.ts';
 import type { Task } from '../tasks.ts';
 import type { Device } from './device.ts';
 
-/** The oldest that load what is sent and run our Compose files: Debian 12's docker.io, and the first Compose v2 with `up --wait`'s fixes. */
-const minimum = { engine: '20.10.0', compose: '2.17.0' };
 /** What the updater runs besides a POSIX shell and coreutils (docs/device.md). */
 const programs = ['curl', 'openssl', 'flock', 'gzip', 'awk', 'timeout'];
 /** Debian 13 and Raspberry Pi OS on it bring an engine, its client and Compose v2 in these packages. */

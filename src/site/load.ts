@@ -4,6 +4,7 @@ import { ConfigurationError, ShipError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import type { Deployment, Host } from './model.ts';
+import { homeDirectory, makeOs } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
 import { locateRecipe } from './recipe/locate-recipe.ts';
@@ -16,7 +17,7 @@ import { siteSchema, type SiteInput } from './schema/site-schema.ts';
 import { createEngine } from './template/engine.ts';
 import { templateScope } from './template/scope.ts';
 import { Problems } from './yaml/problems.ts';
-import { readSourceDocument } from './yaml/source-document.ts';
+import { readSourceDocument, type Path } from './yaml/source-document.ts';
 import { validate } from './yaml/validate.ts';
 
 /**
@@ -31,7 +32,7 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   const siteProblems = new Problems(
     await read(file, 'site file', 'Run `prose-ship init` to write one, or name it with `--config FILE`.'),
   );
-  const site = validate(siteSchema, siteProblems, (at) => at[0] === 'secrets' && at.length > 1);
+  const site = validate(siteSchema, siteProblems, isSecret);
   const raw = asMap(siteProblems.document.value);
   const recipeFile = typeof raw['recipe'] === 'string' && raw['recipe'] !== '' ? await locateRecipe(raw['recipe'], directory, siteProblems) : undefined;
 
@@ -47,10 +48,15 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   throwAll(siteProblems, recipeProblems);
   if (!site || !recipe) throw new TypeError('A document without problems has a value');
 
-  const deployment = await assemble({ file, site, recipeFile, recipe, siteProblems, recipeProblems });
+  const deployment = await assemble({ file, site, recipeFile, recipe, home: homeDirectory(context), siteProblems, recipeProblems });
   throwAll(siteProblems, recipeProblems);
   await renderDeployment(deployment, placeholderReferences(deployment));
   return freeze(deployment);
+}
+
+/** What lies below here is, or may hold, a secret. */
+function isSecret(at: Path): boolean {
+  return (at[0] === 'secrets' && at.length > 1) || at.join('.').startsWith('os.wifi.network.passphrase');
 }
 
 interface Loaded {
@@ -58,11 +64,12 @@ interface Loaded {
   readonly site: SiteInput;
   readonly recipeFile: string;
   readonly recipe: RecipeInput;
+  readonly home: string;
   readonly siteProblems: Problems;
   readonly recipeProblems: Problems;
 }
 
-async function assemble({ file, site, recipeFile, recipe, siteProblems, recipeProblems }: Loaded): Promise<Deployment> {
+async function assemble({ file, site, recipeFile, recipe, home, siteProblems, recipeProblems }: Loaded): Promise<Deployment> {
   const siteDirectory = path.dirname(file);
   const recipeDirectory = path.dirname(recipeFile);
   const engine = createEngine(recipeDirectory);
@@ -70,6 +77,7 @@ async function assemble({ file, site, recipeFile, recipe, siteProblems, recipePr
   const scope = templateScope(site, recipe, variables);
   const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
   const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);
+  const os = await makeOs({ site, siteDirectory, recipe, engine, scope, home }, siteProblems, recipeProblems);
   return {
     site: {
       file,
@@ -78,6 +86,7 @@ async function assemble({ file, site, recipeFile, recipe, siteProblems, recipePr
       domain: site.domain,
       platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
       hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
+      ...(os ? { os } : {}),
     },
     recipe: {
       file: recipeFile,

@@ -24,6 +24,51 @@ export interface Site {
   readonly domain: string;
   readonly platforms: readonly Platform[];
   readonly hosts: readonly Host[];
+  /** The card that `bake` makes; absent where the site describes none. */
+  readonly os?: OsSettings;
+}
+
+/** What turns a base system into this site's card; what the recipe adds is in it. */
+export interface OsSettings {
+  /** 'debian', 'raspios-lite', 'raspios-legacy', an absolute path, or an http(s) URL. */
+  readonly base: string;
+  readonly hostname: string;
+  readonly user: string;
+  /** Whole lines of authorized_keys; at least one. */
+  readonly authorizedKeys: readonly string[];
+  readonly locale: string;
+  /** XKB layout. */
+  readonly keyboard: string;
+  readonly timezone: string;
+  readonly wifi?: WifiSettings;
+  /** Debian packages of recipe and site besides those that every card has; sorted. */
+  readonly packages: readonly string[];
+  /** Open in the firewall besides ssh; those of recipe and site. */
+  readonly ports: readonly OpenPort[];
+  readonly firewall: boolean;
+  readonly securityUpdates: boolean;
+  readonly preload: 'store' | 'archive';
+  /** Of the disk image; default: as small as its content allows. */
+  readonly sizeBytes?: number;
+  /** What the recipe needs of the base's engine. */
+  readonly requires: EngineRequirements;
+}
+
+export interface WifiSettings {
+  /** ISO 3166-1 alpha-2, for the regulatory domain. */
+  readonly country: string;
+  readonly network?: { readonly ssid: string; readonly passphrase: Secret };
+}
+
+export interface OpenPort {
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+/** Oldest versions that do, three numbers each; absent: any. */
+export interface EngineRequirements {
+  readonly engine?: string;
+  readonly compose?: string;
 }
 
 /** A device reached over SSH; `address` is anything `ssh` takes, ssh_config aliases included. */

@@ -6,7 +6,7 @@ import { ConfigurationError, ExitStatus, ShipError, type Place } from '../errors
 import { run } from '../host/process.ts';
 import { Secret } from '../secret.ts';
 import type { Component, Deployment } from './model.ts';
-import type { SecretSource } from './schema/site-schema.ts';
+import type { SecretSource } from './schema/secret-source.ts';
 
 /** A password manager may ask its user first. */
 const commandTimeoutMs = 120_000;
@@ -91,7 +91,11 @@ export async function resolveSecrets(context: Context, deployment: Deployment, n
   };
 }
 
-async function fetchSecret(context: Context, secret: UnresolvedSecret): Promise<Secret> {
+/**
+ * One secret from where the site says, registered for redaction.
+ * @throws ShipError E_SECRET_UNAVAILABLE
+ */
+export async function fetchSecret(context: Context, secret: UnresolvedSecret): Promise<Secret> {
   const { source } = secret;
   const value = (
     'env' in source

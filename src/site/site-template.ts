@@ -65,6 +65,13 @@ hosts:${Object.keys(hosts).length === 0 ? ' {}' : Object.entries(hosts).map(([ho
 #     source: {git: {url: https://git.example.org/server.git, commit: 0123456789abcdef0123456789abcdef01234567}}
 #     args: {FEATURES: extra}
 components: {}
+
+# The card that \`prose-ship bake\` makes: a system with this release in it. Only those with one of the keys get in.
+# os:
+#   authorizedKeys: [{file: ~/.ssh/id_ed25519.pub}]
+#   user: pi
+#   timezone: Europe/Berlin
+#   wifi: {country: DE, network: {ssid: My network, passphrase: {env: WIFI_PASSPHRASE}}}
 `;
 }
 

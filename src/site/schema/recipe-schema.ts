@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isRepository } from '../../oci/reference.ts';
+import { recipeOs } from './os-schema.ts';
 import { probe } from './probe-schema.ts';
 import { buildArgs, source } from './source-schema.ts';
 import { fileName, projectName, semanticVersion, serviceName, softwareVersion, text, variableName } from './words.ts';
@@ -120,6 +121,7 @@ export const recipeSchema = z
       })
       .optional()
       .describe('How `prose-ship account` does its work; leave it out where there are no accounts.'),
+    os: recipeOs.optional().describe('What it needs of the system on a card: packages, open ports, the engine.'),
   })
   .describe('What to run: images, Compose file, configuration, probes, data.');
 export type RecipeInput = z.output<typeof recipeSchema>;

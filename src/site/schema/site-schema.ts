@@ -1,18 +1,8 @@
 import { z } from 'zod';
+import { osSettings } from './os-schema.ts';
+import { secretSource } from './secret-source.ts';
 import { buildArgs, source } from './source-schema.ts';
-import { domainName, environmentName, fileName, hostAddress, platformName, port, projectName, semanticVersion, serviceName, softwareVersion, userName, variableName } from './words.ts';
-
-/** Where a secret's value comes from; never the value. */
-const secretSource = z
-  .union([
-    z.strictObject({ env: environmentName.describe('Name of an environment variable.') }).describe('From the environment.'),
-    z.strictObject({ file: z.string().min(1).describe('Path, relative to this file; `~/` is your home.') }).describe('From a file.'),
-    z
-      .strictObject({ command: z.array(z.string()).min(1).describe('Program and arguments; standard output is the value.') })
-      .describe('From a command, such as a password manager.'),
-  ])
-  .describe('`{env: NAME}`, `{file: PATH}` or `{command: [PROGRAM, ARGUMENT, ...]}`. A final newline is not part of the value.');
-export type SecretSource = z.output<typeof secretSource>;
+import { domainName, fileName, hostAddress, platformName, port, projectName, semanticVersion, serviceName, softwareVersion, userName, variableName } from './words.ts';
 
 const host = z
   .union([
@@ -58,6 +48,7 @@ export const siteSchema = z
       .describe('Where the values of the recipe\'s secret variables come from, by name; never the values themselves.'),
     hosts: z.record(serviceName, host).default({}).describe('The devices, by a name of your choice.'),
     components: z.record(serviceName, componentOverride).default({}).describe('Changes to components of the recipe, by name.'),
+    os: osSettings.optional().describe('The card: the system that `prose-ship bake` makes around the release. Leave it out where hosts have a system already.'),
   })
   .describe('One installation of a recipe: its domain, its values, its devices.');
 export type SiteInput = z.output<typeof siteSchema>;

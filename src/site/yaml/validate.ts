@@ -64,7 +64,7 @@ function reportValue(schema: z.ZodType, problems: Problems, issue: Issue, path: 
   if (refusal) {
     problems.add(path, refusal.code, `${name}${shown} ${refusal.message}`, refusal.remedy);
   } else if (secret && issue.code === 'invalid_union' && typeof issue.input !== 'object') {
-    problems.add(path, 'E_SECRET_IN_PLAIN_TEXT', `${name} holds the secret itself`, plainSecretRemedy(String(path.at(-1))));
+    problems.add(path, 'E_SECRET_IN_PLAIN_TEXT', `${name} holds the secret itself`, plainSecretRemedy(path));
   } else if (issue.code === 'invalid_type') {
     const expected = expectedNames[issue.expected] ?? issue.expected;
     const written = problems.document.writtenAs(path);
@@ -93,9 +93,10 @@ function refusalOf(issue: Issue | undefined): Refusal | undefined {
   return issue?.code === 'custom' && issue.params ? { ...(issue.params as unknown as Refusal), message: issue.message } : undefined;
 }
 
-function plainSecretRemedy(name: string): string {
+function plainSecretRemedy(path: Path): string {
+  const name = String(path.at(-1));
   const variable = name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_');
-  return `Say where it comes from, under \`secrets\`: ${name}: {env: ${variable}}, or {file: PATH}, or {command: [PROGRAM, ARGUMENT]}. If the file was shared or committed, change the secret too.`;
+  return `Say where it comes from${path[0] === 'secrets' ? ', under `secrets`' : ''}: ${name}: {env: ${variable}}, or {file: PATH}, or {command: [PROGRAM, ARGUMENT]}. If the file was shared or committed, change the secret too.`;
 }
 
 function missingRemedy(schema: z.ZodType, path: Path): string {
