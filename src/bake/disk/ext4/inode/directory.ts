@@ -76,12 +76,18 @@ function checked(entries: DirectoryEntry[], { number }: Inode): DirectoryEntry[]
   return entries;
 }
 
-/** Leaves end with an entry that only holds their checksum; the nodes of the hash tree have none such. */
+/** Leaves end with an entry that only holds their checksum; a hash tree's nodes may still have one of when they were leaves. */
 function verify({ number, checksumSeed }: Inode, block: Buffer, offset: number): void {
-  if (checksumSeed === undefined) return;
+  if (checksumSeed === undefined || isHashNode(block)) return;
   const tail = block.length - tailBytes;
   if (block.readUInt32LE(tail) !== 0 || block.readUInt16LE(tail + 4) !== tailBytes || block.readUInt16LE(tail + 6) !== 0xde00) return;
   if (crc32c(checksumSeed, block.subarray(0, tail)) !== block.readUInt32LE(tail + 8)) {
     throw corrupt('the checksum of a block of a directory does not match', { inode: number, offset });
   }
+}
+
+/** An unused entry of the whole block, or `..` up to its end. */
+function isHashNode(block: Buffer): boolean {
+  const first = entryBytes(block.readUInt16LE(4), block.length);
+  return first === block.length || (first === 12 && entryBytes(block.readUInt16LE(16), block.length) === block.length - 12);
 }
