@@ -62,7 +62,7 @@ for (const { name, mkfs, environment = {}, contains } of fileSystems) {
     const image = path.join(directory, 'root.ext4');
     await makeFileSystem(image, mkfs, partitionBytes);
     const script = path.join(import.meta.dirname, 'rootfs-layout-tree.sh');
-    await mounted(image, 'rw', (root) => run(context, { program: 'sh', args: [script, root], environment }));
+    await mounted(image, 'rw', (root) => run(context, { program: 'sh', args: [script, root], env: environment }));
     const expected = await mounted(image, 'ro', (root) => observeMounted(context, root));
     t.true(expected.length > 3000 && expected.some((entry) => entry.xattrs['security.capability']));
 

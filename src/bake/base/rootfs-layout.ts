@@ -79,7 +79,7 @@ function observed(context: Context, tar: AsyncIterable<Buffer>, { info }: Ext4, 
       yield piece;
     }
   }
-  return Readable.from(pieces(), { objectMode: false, highWaterMark: 2 * 1024 * 1024 });
+  return Readable.from(pieces(), { objectMode: false, highWaterMark: 512 * 1024 });
 }
 
 async function writeImage(directory: string, layer: Descriptor, { platform, createdSeconds }: RootfsLayoutOptions): Promise<Digest> {

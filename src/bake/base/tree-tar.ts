@@ -7,7 +7,7 @@ export interface TreeTarOptions {
 }
 
 /** Many small members make one write. */
-const pieceBytes = 1024 * 1024;
+const pieceBytes = 256 * 1024;
 /** Names that begin so delete others in an image layer (OCI image-spec, layer.md, Whiteouts). */
 const whiteoutPrefix = '.wh.';
 

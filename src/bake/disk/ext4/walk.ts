@@ -95,5 +95,5 @@ async function linkTarget(volume: Volume, inode: Inode, firstName: string | unde
 }
 
 export function contentOf(volume: Volume, inode: Inode): Readable {
-  return Readable.from(inode.type === 'file' ? readContent(volume, inode) : [], { objectMode: false, highWaterMark: 1024 * 1024 });
+  return Readable.from(inode.type === 'file' ? readContent(volume, inode) : [], { objectMode: false, highWaterMark: 256 * 1024 });
 }

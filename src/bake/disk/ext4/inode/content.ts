@@ -4,7 +4,7 @@ import { hasFlag, InodeFlag, type Inode } from './inode.ts';
 import { readMapped } from './mapped-content.ts';
 import { inlineTail } from './xattrs.ts';
 
-/** Exactly `sizeBytes` bytes of a file, in pieces of at most 1 MiB; they must not be changed. @throws ShipError E_EXT4 */
+/** Exactly `sizeBytes` bytes of a file, in pieces of at most 256 KiB; they must not be changed. @throws ShipError E_EXT4 */
 export async function* readContent(volume: Volume, inode: Inode): AsyncGenerator<Buffer> {
   if (hasFlag(inode, InodeFlag.inlineData)) yield await readInline(volume, inode);
   else yield* readMapped(volume, inode);

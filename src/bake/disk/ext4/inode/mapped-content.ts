@@ -3,12 +3,12 @@ import { blockRuns } from './block-runs.ts';
 import type { Inode } from './inode.ts';
 
 /** Big enough that reading costs little per byte, small enough that memory stays flat. */
-const pieceBytes = 1024 * 1024;
+const pieceBytes = 256 * 1024;
 const zeros = Buffer.alloc(pieceBytes);
 /** Where files are small, what was read ahead for one serves its neighbours. */
 const smallBytes = 64 * 1024;
 
-/** Content that is in blocks, with zeros for holes, in pieces of at most 1 MiB; they must not be changed. @throws ShipError E_EXT4 */
+/** Content that is in blocks, with zeros for holes, in pieces of at most 256 KiB; they must not be changed. @throws ShipError E_EXT4 */
 export async function* readMapped(volume: Volume, inode: Inode): AsyncGenerator<Buffer> {
   const { blockBytes } = volume.superblock;
   const { sizeBytes } = inode;
