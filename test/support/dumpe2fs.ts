@@ -22,8 +22,12 @@ export async function dumpe2fs(context: Context, image: string): Promise<Dumpe2f
   const used = new Uint8Array(number('Block count')).fill(1);
   const unwritten = new Uint8Array(used.length);
   const inodesPerBlock = number('Block size') / number('Inode size');
+  const clusterBlocks = Number(fields.get('Cluster size') ?? fields.get('Block size')) / number('Block size');
   for (const group of groups) {
-    for (const [first, last] of ranges(/^ {2}Free blocks: (.*)$/m.exec(group)?.[1] ?? '')) used.fill(0, first, last + 1);
+    for (const [first, last] of ranges(/^ {2}Free blocks: (.*)$/m.exec(group)?.[1] ?? '')) {
+      // With bigalloc it prints the first block of the last cluster.
+      used.fill(0, first, last + clusterBlocks);
+    }
     const table = /Inode table at (\d+)-(\d+)/.exec(group)!;
     const unused = Number(/ (\d+) unused inodes/.exec(group)?.[1] ?? 0);
     const isLazy = /metadata_csum|uninit_bg/.test(fields.get('Filesystem features') ?? '') && !group.includes('ITABLE_ZEROED');
