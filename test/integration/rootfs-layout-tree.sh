@@ -14,8 +14,8 @@ for size in 30 59 60 61 100 150 200 400; do head -c $size /dev/urandom >"plain/s
 # Extended attributes: binary, long enough for a block of their own, the same block for two files, on what is no file
 setfattr -n user.binary -v 0x00ff0a3d0a00 etc one-byte
 setfattr -n trusted.test -v 'a=b' usr/bin/ping
-long=0x$(head -c ${LONG_XATTR:-700} /dev/urandom | od -An -v -tx1 | tr -d ' \n')
-for name in shared-1 shared-2 shared-3; do echo $name >$name; setfattr -n user.long -v $long $name; done
+long=0x$(head -c "${LONG_XATTR:-700}" /dev/urandom | od -An -v -tx1 | tr -d ' \n')
+for name in shared-1 shared-2 shared-3; do echo $name >$name; setfattr -n user.long -v "$long" "$name"; done
 setfacl -m u:1234:rwx,g:77:r one-block
 setfacl -m u:1000:rwx,d:u:1000:rwx,d:g:77:rx home/user
 setfattr -n user.empty one-block
@@ -31,7 +31,7 @@ python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("run/socket")'; ln
 
 # Names: as long as they can be, deep, not UTF-8, with what shells and tar stumble on
 touch "$(printf '%0255d' 7)" "plain/$(printf 'n%.0s' $(seq 94))" "plain/$(printf 'm%.0s' $(seq 95))" 'plain/new
-line' 'plain/-rf' 'plain/back\slash' 'plain/ä' "plain/$(printf '\377\303(\303\244\200')" 'plain/ ' 'plain/%s"$x'
+line' 'plain/-rf' 'plain/back\slash' 'plain/ä' "plain/$(printf '\377\303(\303\244\200')" 'plain/ ' 'plain/%s"'
 mkdir -p "deep/$(printf 'directory-%.0s/' $(seq 60))"; echo bottom >"deep/$(printf 'directory-%.0s/' $(seq 60))file"
 python3 - <<'PY'
 import os
@@ -46,10 +46,10 @@ with open('fragmented', 'wb') as file:
         file.seek(number * 8192)
         file.write(bytes([number % 251]) * 4096)
 with open('sparse', 'wb') as file:
-    for position in (0, 5_000_001, 150_000_000):
+    for position in (0, 5_000_001, 50_000_000):
         file.seek(position)
         file.write(os.urandom(70_000))
-    file.truncate(200_000_000)
+    file.truncate(70_000_000)
 with open('huge', 'wb') as file:
     file.truncate(int(os.environ.get('HUGE', 6_000_000_000)))
 try:

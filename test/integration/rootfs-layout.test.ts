@@ -3,11 +3,12 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { rootfsLayout } from '../../src/bake/base/rootfs-layout.ts';
 import { openDiskFile } from '../../src/bake/disk/disk-file.ts';
-import { openExt4 } from '../../src/bake/disk/ext4/open-ext4.ts';
+import { openExt4, type Ext4 } from '../../src/bake/disk/ext4/open-ext4.ts';
 import { createContext } from '../../src/context.ts';
 import { run } from '../../src/host/process.ts';
 import { blobPath, readLayout } from '../../src/oci/layout.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
+import { dumpe2fs } from '../support/dumpe2fs.ts';
 import { observeEntries, observeMounted, type Observed } from '../support/observed-tree.ts';
 import { recordingContext } from '../support/recording-context.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -45,6 +46,16 @@ function comparable(t: ExecutionContext, actual: readonly Observed[], expected: 
   for (const [index, entry] of expected.entries()) t.deepEqual(actual[index], entry, entry.path);
 }
 
+/** The first block that e2fsprogs calls used and the reader free, or the other way round; -1 when there is none. */
+async function firstWrongBlock(ext4: Ext4, image: string): Promise<number> {
+  const { used, unwritten } = await dumpe2fs(context, image);
+  const actual = new Uint8Array(used.length);
+  for (const { startBytes, sizeBytes } of await ext4.usedRanges()) {
+    actual.fill(1, startBytes / ext4.info.blockBytes, (startBytes + sizeBytes) / ext4.info.blockBytes);
+  }
+  return actual.findIndex((isUsed, block) => (isUsed === 1) !== (used[block] === 1 && !unwritten[block]));
+}
+
 const fileSystems: readonly { name: string; mkfs: readonly string[]; environment?: Record<string, string>; contains: string }[] = [
   { name: 'ext4 as mke2fs makes it', mkfs: ['-t', 'ext4'], contains: 'metadata_csum' },
   { name: 'ext3 with blocks of 1024 bytes', mkfs: ['-t', 'ext3', '-b', '1024', '-I', '128'], environment: { HUGE: '3000000000' }, contains: 'has_journal' },
@@ -71,6 +82,7 @@ for (const { name, mkfs, environment = {}, contains } of fileSystems) {
     const ext4 = await openExt4(disk);
     t.true(ext4.info.features.includes(contains));
     comparable(t, await observeEntries(ext4.walk()), expected);
+    t.is(await firstWrongBlock(ext4, image), -1);
 
     // `huge` would be gigabytes of zeros in the layer.
     await mounted(image, 'rw', (root) => rm(path.join(root, 'huge')));

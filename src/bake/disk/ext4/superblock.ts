@@ -41,8 +41,8 @@ const sizeBytes = 1024;
 const magic = 0xef53;
 
 /**
- * @throws ShipError E_EXT4 when it is none, is damaged, or has features that cannot be read; E_IMAGE_TRUNCATED when the
- * file system reaches past the end of the partition
+ * @throws ShipError E_EXT4 when it is none, is damaged, reaches past the end of the partition, or has features that cannot
+ * be read
  */
 export async function readSuperblock(partition: DiskReader): Promise<Superblock> {
   if (partition.sizeBytes < startBytes + sizeBytes) throw notExt4(`it has only ${partition.sizeBytes} bytes`);
