@@ -1,9 +1,8 @@
 import { createWriteStream } from 'node:fs';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { parsePlatform, type Platform } from '../../oci/platform.ts';
-import type { Ext4 } from '../disk/ext4/ext4.ts';
+import type { Ext4 } from '../disk/ext4/open-ext4.ts';
 import type { Kernel } from './kernel.ts';
 
 /** What of a root file system is read to boot it. */
@@ -40,6 +39,7 @@ export async function loginUserOfRoot(root: RootFiles): Promise<string | undefin
 export async function extractKernel(root: RootFiles, directory: string): Promise<Kernel | undefined> {
   const found = new Set<string>();
   for await (const entry of root.walk()) {
+    if (entry.path > 'boot0') break; // in the order of the names' bytes, /boot is over
     if (entry.type === 'file' && /^boot\/(vmlinuz|initrd\.img)-[^/]+$/.test(entry.path)) found.add(entry.path);
   }
   const version = newestDebianKernel(found);
@@ -68,7 +68,7 @@ async function readHead(root: RootFiles, file: string, length: number): Promise<
   if (!content) return undefined;
   const chunks: Buffer[] = [];
   let received = 0;
-  for await (const chunk of content as Readable & AsyncIterable<Buffer>) {
+  for await (const chunk of content as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     received += chunk.length;
     if (received >= length) break;

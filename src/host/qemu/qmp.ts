@@ -5,8 +5,8 @@ import { ShipError } from '../../errors.ts';
 
 /** QEMU's control socket (QEMU Machine Protocol). It closes when the emulator ends, however it ends. */
 export interface QmpClient {
-  /** Runs a command without arguments. @throws ShipError E_QEMU with what QEMU answered, or that it has ended */
-  execute(command: string): Promise<unknown>;
+  /** Runs a command without arguments, whose answer is only that it is done. @throws ShipError E_QEMU with what QEMU answered, or that it has ended */
+  execute(command: string): Promise<void>;
   /** Aborted when the emulator is gone. */
   readonly ended: AbortSignal;
   /** Leaves the emulator running. */
@@ -15,12 +15,11 @@ export interface QmpClient {
 
 interface Answer {
   readonly id?: number;
-  readonly return?: unknown;
   readonly error?: { readonly desc: string };
 }
 
 interface Waiting {
-  readonly resolve: (value: unknown) => void;
+  readonly resolve: () => void;
   readonly reject: (error: ShipError) => void;
 }
 
@@ -46,14 +45,14 @@ export async function connectQmp(socketFile: string): Promise<QmpClient> {
     const asked = waiting.get(answer.id);
     waiting.delete(answer.id);
     if (answer.error) asked?.reject(qemuError(`QEMU refuses: ${answer.error.desc}`));
-    else asked?.resolve(answer.return);
+    else asked?.resolve();
   });
-  const execute = async (command: string): Promise<unknown> => {
+  const execute = async (command: string): Promise<void> => {
     if (ended.signal.aborted) throw qemuError('The emulator has ended');
     const id = (lastId += 1);
-    const answer = new Promise<unknown>((resolve, reject) => waiting.set(id, { resolve, reject }));
+    const answer = new Promise<void>((resolve, reject) => waiting.set(id, { resolve, reject }));
     socket.write(`${JSON.stringify({ execute: command, id })}\n`);
-    return answer;
+    await answer;
   };
   await execute('qmp_capabilities');
   socket.unref(); // a process with nothing else to do may end and leave the machine running
