@@ -46,13 +46,15 @@ export type GateVerdict =
 /** Whether the release that the device is to run does run. */
 export function gateVerdict({ currentId, journal, underWay, containers }: DeviceStatus): GateVerdict {
   if (underWay) return { kind: 'waiting', reason: `release ${journal?.id ?? '?'} is on its way to '${underWay}'` };
-  if (journal?.state === 'rolled-back') return { kind: 'failed', reason: `release ${journal.id} was rolled back` };
-  if (!currentId) {
-    const reason = journal ? `release ${journal.id} stays '${journal.state}'` : 'the card holds no release';
-    return { kind: 'failed', reason };
-  }
+  if (!currentId) return { kind: 'failed', reason: nothingRuns(journal) };
   const unwell = containers.find(({ state, health }) => state !== 'running' || (health !== undefined && health !== 'healthy'));
   if (unwell) return { kind: 'waiting', reason: `${unwell.service} is ${unwell.state === 'running' ? (unwell.health ?? '') : unwell.state}` };
   if (containers.length === 0) return { kind: 'waiting', reason: `release ${currentId} has no container yet` };
   return { kind: 'healthy', releaseId: currentId };
+}
+
+/** A rollback to an earlier release leaves that one current; after a failed first install there is none. */
+function nothingRuns(journal: DeviceStatus['journal']): string {
+  if (!journal) return 'the card holds no release';
+  return journal.state === 'rolled-back' ? `release ${journal.id} was rolled back` : `release ${journal.id} stays '${journal.state}'`;
 }

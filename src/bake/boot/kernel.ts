@@ -17,7 +17,7 @@ const modulesLabel = 'prose-modules';
  * @param root `UUID=...`, which survives a partition that grows
  */
 export function kernelParameters(root: string, cmdlineText: string, kernel: Pick<Kernel, 'modulesFile'>): string {
-  const ours = /^(root|rootfstype|rootdelay|rootwait|ro|rw|console|init|quiet|splash|resize|fsck\.repair|systemd\.(run|unit)\w*|plymouth\..*|logo\..*|vt\..*)(=|$)/;
+  const ours = /^(root|rootfstype|rootwait|ro|rw|console|init|quiet|splash|resize|fsck\.repair|systemd\.(run|unit)\w*|plymouth\..*|logo\..*|vt\..*)(=|$)/;
   const kept = cmdlineText.split(/\s+/).filter((word) => word !== '' && !ours.test(word));
   return [
     `root=${root}`,
