@@ -79,3 +79,18 @@ test.serial('an interrupted boot leaves neither emulator nor card', async (t) =>
   t.deepEqual(await readdir(path.join(cache, 'boot')), []);
   await t.throwsAsync(access(device.directory), { code: 'ENOENT' });
 });
+
+test.serial('what cannot be booted is refused before anything starts', async (t) => {
+  const cacheDirectory = await temporaryDirectory('boot');
+  const imageFile = makeTinyCard(await temporaryDirectory('tiny'), { initrdFile: kit.initrdFile, init: 'true' });
+  const refusal = async (options: Partial<BootOptions>, environment = process.env) =>
+    t.throwsAsync(bootDevice(createContext({ cacheDirectory, environment }), { imageFile, kernel: kit, ...options }), { instanceOf: ShipError });
+
+  const missing = await refusal({}, { ...process.env, PATH: '/nonexistent' });
+  t.like(missing, { code: 'E_QEMU_MISSING', exitStatus: 3 });
+  t.regex(missing.remedy ?? '', /prose-ship doctor --fix/);
+  const foreign = await refusal({ platform: parsePlatform('linux/amd64')! });
+  t.like(foreign, { code: 'E_NOT_BOOTABLE', exitStatus: 3, message: "'tiny.img' is for linux/amd64, which prose-ship boots no image of" });
+  t.like(await refusal({ imageFile: kit.kernelFile }), { code: 'E_NOT_AN_OS_IMAGE', exitStatus: 2 });
+  t.deepEqual(await readdir(path.join(cacheDirectory, 'boot')), []);
+});
