@@ -1,5 +1,6 @@
 import { account } from './commands/host/account.ts';
 import { backup, restore } from './commands/host/backup.ts';
+import { boot } from './commands/boot.ts';
 import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
@@ -24,6 +25,7 @@ export const verbs: readonly Verb[] = [
   release,
   verify,
   flash,
+  boot,
   provision,
   push,
   update,
