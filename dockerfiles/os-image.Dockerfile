@@ -64,7 +64,9 @@ RUN --mount=type=bind,from=tools,target=/native --mount=type=bind,source=.,targe
 
 # What was installed, and how much room it takes: known before anything is laid out.
 FROM tools AS measure
-RUN --mount=type=bind,from=packages,target=/rootfs --mount=type=bind,source=.,target=/os-image /os-image/measure.sh /rootfs /out
+ARG SOURCE_DATE_EPOCH
+RUN --mount=type=bind,from=packages,target=/rootfs --mount=type=bind,source=.,target=/os-image --mount=type=bind,from=customise,target=/customise \
+    sh /customise/setup.sh --check /rootfs && /os-image/measure.sh /rootfs /out
 FROM scratch AS inventory
 COPY --from=measure /out/ /
 
@@ -74,7 +76,7 @@ RUN --mount=type=secret,id=apt-sources,target=/etc/apt/sources.list.d/debian.sou
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
-apt-get install -qy --no-install-recommends docker.io docker-cli
+apt-get install -qy --no-install-recommends docker.io docker-cli iptables
 rm -rf /var/lib/apt/lists/*
 INSTALL
 COPY preload.sh /usr/lib/prose-ship/preload
@@ -84,7 +86,7 @@ ENTRYPOINT ["/usr/lib/prose-ship/preload"]
 # which is the disk itself.
 FROM tools AS disk
 RUN --mount=type=bind,from=packages,target=/rootfs,rw --mount=type=bind,source=.,target=/os-image --mount=type=bind,from=customise,target=/customise \
-    --mount=type=bind,from=layout,target=/disk --mount=type=tmpfs,target=/secrets --mount=type=secret,id=card-secrets \
+    --mount=type=bind,from=layout,target=/layout --mount=type=tmpfs,target=/secrets --mount=type=secret,id=card-secrets \
     /os-image/assemble.sh
 
 FROM scratch AS image

@@ -25,7 +25,9 @@ export type BuildxOutput =
   /** An OCI layout directory; needs the containerd image store or a builder of its own. */
   | { readonly kind: 'layout'; readonly directory: string }
   /** Into the engine's image store; one platform at a time. */
-  | { readonly kind: 'load'; readonly reference: string };
+  | { readonly kind: 'load'; readonly reference: string }
+  /** The files of the target stage; every driver can do this. */
+  | { readonly kind: 'files'; readonly directory: string };
 
 /**
  * Uncompressed layers, so that a blob's digest is its diffID, and rewritten times, so that two builds give the same
@@ -76,6 +78,7 @@ export function parseDriver(inspectOutput: string): string | undefined {
 
 function outputArgs(output: BuildxOutput): string[] {
   if (output.kind === 'load') return ['--load', '--tag', output.reference];
+  if (output.kind === 'files') return ['--output', fields({ type: 'local', dest: output.directory })];
   const layout = {
     type: 'oci',
     dest: output.directory,

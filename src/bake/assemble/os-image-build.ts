@@ -1,0 +1,57 @@
+import path from 'node:path';
+import type { ProvidedBase } from '../../build/bases.ts';
+import type { BuildxOutput, BuildxStep } from '../../build/buildx.ts';
+import type { Platform } from '../../oci/platform.ts';
+
+/** Debian of the stage that lays out cards, and of the base `debian`. */
+export const toolsBase = 'debian:trixie-slim';
+
+const dockerfiles = path.resolve(import.meta.dirname, '../../../dockerfiles');
+
+/** Stages of dockerfiles/os-image.Dockerfile that have a result for us. */
+export type OsImageTarget = 'inventory' | 'engine' | 'image';
+
+export interface OsImageBuild {
+  readonly platform: Platform;
+  readonly sourceDateEpoch: number;
+  readonly builder: { readonly builder?: string; readonly dockerHost?: string };
+  readonly noCache: boolean;
+  /** How the stage with the tools, and the base `debian`, come by their Debian. */
+  readonly tools: { readonly base: ProvidedBase; readonly context?: string };
+  /** Context with the base's root file system; absent: the base `debian`. */
+  readonly rootfsContext?: string;
+  readonly customiseDirectory: string;
+}
+
+/** One run of buildx on the stages of an OS image. Contexts that a target does not use may be anything. */
+export function osImageStep(
+  build: OsImageBuild,
+  target: OsImageTarget,
+  output: BuildxOutput,
+  more: { readonly layoutDirectory?: string; readonly secretFiles?: Readonly<Record<string, string>> } = {},
+): BuildxStep {
+  const { base, context } = build.tools;
+  const sources = base.kind === 'bootstrap' ? base.aptSourcesFile : undefined;
+  const isDebian = build.rootfsContext === undefined;
+  return {
+    ...build.builder,
+    contextDirectory: path.join(dockerfiles, 'os-image'),
+    dockerfile: path.join(dockerfiles, 'os-image.Dockerfile'),
+    target,
+    platforms: [build.platform],
+    sourceDateEpoch: build.sourceDateEpoch,
+    args: { OS_BASE: isDebian ? 'debian' : 'rootfs' },
+    secretFiles: {
+      ...(sources ? { 'apt-sources': sources, ...(isDebian ? { 'os-apt-sources': sources } : {}) } : {}),
+      ...more.secretFiles,
+    },
+    namedContexts: {
+      ...(context ? { [base.reference]: context } : {}),
+      ...(build.rootfsContext ? { rootfs: build.rootfsContext } : {}),
+      customise: build.customiseDirectory,
+      ...(more.layoutDirectory ? { layout: more.layoutDirectory } : {}),
+    },
+    noCache: build.noCache,
+    output,
+  };
+}
