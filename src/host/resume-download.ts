@@ -90,7 +90,7 @@ async function attempt(get: Get, url: string, file: string, options: ResumeDownl
     await discard(file);
     const validator = validatorOf(response);
     await writeFile(file, '');
-    if (validator) await writeFile(stateFile(file), JSON.stringify({ url, validator } satisfies State));
+    if (validator) await writeFile(stateFile(file), JSON.stringify({ urlSha256: sha256(url), validator } satisfies State));
     return receive(url, response, file, { hash, doneBytes: 0, totalBytes }, options);
   }
   const part = contentRange(response);
@@ -167,8 +167,13 @@ async function sizeError(url: string, file: string, actual: string, expectedByte
 }
 
 interface State {
-  readonly url: string;
+  /** A sum, because an address may hold a password. */
+  readonly urlSha256: string;
   readonly validator: string;
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function stateFile(file: string): string {
@@ -181,7 +186,7 @@ async function readBeginning(file: string, url: string): Promise<{ validator: st
   if (doneBytes === 0) return undefined;
   try {
     const state = JSON.parse(await readFile(stateFile(file), 'utf8')) as Partial<State>;
-    return state.url === url && typeof state.validator === 'string' ? { validator: state.validator, doneBytes } : undefined;
+    return state.urlSha256 === sha256(url) && typeof state.validator === 'string' ? { validator: state.validator, doneBytes } : undefined;
   } catch {
     return undefined;
   }

@@ -53,10 +53,11 @@ async function serve(t: ExecutionContext, options: { entry?: Partial<OsListEntry
     server.files.set('/sub.json', { content: JSON.stringify({ os_list: [{ name: 'Lite', subitems: [image] }] }) });
   };
   list(options.entry);
-  return { server, list, ...user(server, options.cacheDirectory ?? (await temporaryDirectory('os-base')), options.environment) };
+  return { server, list, ...user(t, server, options.cacheDirectory ?? (await temporaryDirectory('os-base')), options.environment) };
 }
 
-function user(server: FileServer, cacheDirectory: string, environment: Record<string, string> = {}, signal?: AbortSignal) {
+/** Someone with a cache; what they acquire is released at the end at the latest. */
+function user(t: ExecutionContext, server: FileServer, cacheDirectory: string, environment: Record<string, string> = {}, signal?: AbortSignal) {
   const { context } = recordingContext({
     cacheDirectory,
     environment: { PATH: process.env['PATH'], GNUPGHOME: path.join(cacheDirectory, 'no-keys'), PROSE_SHIP_OS_LIST: `${server.url}/os_list.json`, ...environment },
@@ -64,7 +65,11 @@ function user(server: FileServer, cacheDirectory: string, environment: Record<st
   });
   const messages: string[] = [];
   const report = { progress: () => {}, log: (message: string, level = 'info') => void messages.push(`${level}: ${message}`) };
-  const acquire = (base = 'raspios-lite', signer?: string) => acquireBase(context, { base, platform, report, ...(signer ? { signer } : {}) });
+  const acquire = async (base = 'raspios-lite', signer?: string) => {
+    const acquired = await acquireBase(context, { base, platform, report, ...(signer ? { signer } : {}) });
+    t.teardown(() => acquired.release());
+    return acquired;
+  };
   return { acquire, messages, cacheDirectory };
 }
 
@@ -91,7 +96,7 @@ test('an official image is found, downloaded, checked, unpacked sparsely and kep
   t.is(again.file, base.file);
   t.is(server.gets(xzPath).length, 1);
   server.close();
-  const offline = user(server, cacheDirectory);
+  const offline = user(t, server, cacheDirectory);
   const last = await offline.acquire();
   await isTheImage(t, last);
   t.regex(offline.messages.join('\n'), /warning: .*cannot be reached.*2026-01-01/);
@@ -102,7 +107,7 @@ test('a download that was cut, or interrupted, goes on in the next run', async (
   const { server, acquire, cacheDirectory } = await serve(t);
   server.files.get(xzPath)!.cutAfter = [2 * mebibyte];
   const controller = new AbortController();
-  const interruptedUser = user(server, cacheDirectory, {}, controller.signal);
+  const interruptedUser = user(t, server, cacheDirectory, {}, controller.signal);
   interruptedUser.messages.push = (message: string) => {
     if (/Downloading again/.test(message)) controller.abort(interrupted());
     return 0;
@@ -192,7 +197,7 @@ test('the signature beside an official image is checked, where the key is there'
 
 test('two acquisitions at once download once', async (t) => {
   const { server, acquire, cacheDirectory } = await serve(t);
-  const other = user(server, cacheDirectory);
+  const other = user(t, server, cacheDirectory);
   const [first, second] = await Promise.all([acquire(), other.acquire()]);
   t.is(first.file, second.file);
   t.is(server.gets(xzPath).length, 1);
@@ -205,12 +210,12 @@ test('an image in use is kept when the cache is full; one that is not goes', asy
   const second = randomBytes(mebibyte);
   server.files.set('/second.img.gz', { content: gzipSync(second) });
   const small = { PROSE_SHIP_OS_CACHE_GB: '0.001' };
-  await (await user(server, cacheDirectory, small).acquire(`${server.url}/second.img.gz`)).release();
+  await (await user(t, server, cacheDirectory, small).acquire(`${server.url}/second.img.gz`)).release();
   await isTheImage(t, first);
   await first.release();
   await new Promise((resolve) => setTimeout(resolve, 5));
   server.files.set('/third.img', { content: randomBytes(1000) });
-  await user(server, cacheDirectory, small).acquire(`${server.url}/third.img`);
+  await user(t, server, cacheDirectory, small).acquire(`${server.url}/third.img`);
   t.is((await leftovers(cacheDirectory)).filter((name) => name.endsWith('.img')).length, 1);
 });
 
@@ -289,7 +294,7 @@ test('an entry of the cache that was damaged is made again', async (t) => {
 test('a full disk: said with numbers before it is written to where they are known, and nothing stays', async (t) => {
   const cacheDirectory = await temporaryDirectory('os-base');
   await execute('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', cacheDirectory]);
-  t.teardown(() => execute('umount', ['--lazy', cacheDirectory]));
+  t.teardown(() => execute('umount', [cacheDirectory]));
   const freeBytes = async () => {
     const { stdout } = await execute('df', ['--output=avail', '-B1', cacheDirectory]);
     return Number(stdout.split('\n')[1]);

@@ -20,6 +20,8 @@ export interface RemoteImage {
   readonly extractSha256?: string;
   /** Looks for the image in the cache once more, after waiting for another process that may have made it. */
   readonly find: () => Promise<CachedImage | undefined>;
+  /** Keeps for later what it unpacked to; what is remembered counts only with the image itself. */
+  readonly remember?: (sha256: string) => Promise<void>;
   /** A last check of the downloaded file before it is unpacked; it may leave files in `directory`. */
   readonly check?: (file: string, directory: string) => Promise<void>;
 }
@@ -28,11 +30,11 @@ export interface RemoteImage {
 const maxDocumentBytes = 64 * 1024;
 
 /**
- * Downloads, checks and unpacks an image into the cache. `onMade` runs before others that wait look for it. A download that was cut off is
- * gone on with the next time; of everything else that fails nothing stays.
+ * Downloads, checks and unpacks an image into the cache. A download that was cut off is gone on with the next time; of
+ * everything else that fails nothing stays.
  * @throws ShipError E_DOWNLOAD, E_DOWNLOAD_SIZE, E_CHECKSUM, E_IMAGE_SIZE, E_IMAGE_CORRUPT, E_IMAGE_EMPTY, E_DISK_FULL, and what `check` throws
  */
-export async function downloadImage(context: Context, cache: ImageCache, image: RemoteImage, report: BaseReport, onMade?: (made: CachedImage) => Promise<void>): Promise<CachedImage> {
+export async function downloadImage(context: Context, cache: ImageCache, image: RemoteImage, report: BaseReport): Promise<CachedImage> {
   const name = withoutPassword(image.url);
   const make = async (directory: string): Promise<CachedImage> => {
     const there = await image.find();
@@ -60,9 +62,8 @@ export async function downloadImage(context: Context, cache: ImageCache, image: 
       throw naming(error, name);
     });
     await rm(file);
-    const made = await cache.add(raw, sha256);
-    await onMade?.(made);
-    return made;
+    await image.remember?.(sha256);
+    return cache.add(raw, sha256);
   };
   try {
     return await cache.making(sourceKey(image.url), isResumable, make);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { explainDiskFull } from '../../host/free-space.ts';
-import { openImageStream } from '../image-stream.ts';
+import { openImageStream, type ImageFormat } from '../image-stream.ts';
 import { imageName, type AcquiredBase, type BaseReport } from './acquired-base.ts';
 import { sourceKey, type CachedImage, type ImageCache } from './cache/image-cache.ts';
 import { unpackImage } from './unpack.ts';
@@ -16,8 +16,7 @@ import { unpackImage } from './unpack.ts';
  * @throws ShipError E_IMAGE_NOT_FOUND, E_IMAGE_EMPTY, E_IMAGE_CORRUPT, E_IMAGE_FORMAT, E_IMAGE_SIZE, E_BASE_CHANGED, E_DISK_FULL
  */
 export async function acquireLocal(context: Context, cache: ImageCache, file: string, report: BaseReport): Promise<AcquiredBase> {
-  const { stream, format } = await openImageStream(file);
-  stream.destroy();
+  const format = await formatOf(file);
   const state = await stateOf(file);
   const key = sourceKey(`file ${file}`);
   const name = imageName(path.basename(file));
@@ -46,9 +45,8 @@ export async function acquireLocal(context: Context, cache: ImageCache, file: st
       onProgress: report.progress,
     });
     await requireUnchanged(file, state);
-    const image = await cache.add(raw, sha256);
     await cache.remember(key, { state, sha256 });
-    return image;
+    return cache.add(raw, sha256);
   };
   try {
     const cached = (await find()) ?? (await cache.making(key, () => false, make));
@@ -56,6 +54,13 @@ export async function acquireLocal(context: Context, cache: ImageCache, file: st
   } catch (error) {
     throw await explainDiskFull(error, cache.directory, `the base image '${file}'`);
   }
+}
+
+async function formatOf(file: string): Promise<ImageFormat> {
+  const { stream, format } = await openImageStream(file);
+  // A stream that is destroyed before anybody read from it keeps its file open.
+  for await (const chunk of stream as AsyncIterable<Buffer>) if (chunk.length > 0) break;
+  return format;
 }
 
 async function hashFile(context: Context, file: string, report: BaseReport): Promise<string> {

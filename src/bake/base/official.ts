@@ -35,7 +35,11 @@ export async function acquireOfficial(context: Context, cache: ImageCache, reque
     return acquired(last.image, last.cached);
   }
   const cached = (await cache.use(image.extractSha256)) ?? (await downloadOfficial(context, cache, image, request));
-  await cache.remember(key, { state: JSON.stringify(image), sha256: image.extractSha256 });
+  // Only now: an image that cannot be had must not replace the one that could.
+  await cache.remember(key, { state: JSON.stringify(image), sha256: image.extractSha256 }).catch(async (error: unknown) => {
+    await cached.lease.release();
+    throw error;
+  });
   return acquired(image, cached);
 }
 

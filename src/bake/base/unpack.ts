@@ -22,13 +22,16 @@ export interface UnpackOptions {
 export async function unpackImage(context: Context, file: string, target: string, options: UnpackOptions): Promise<{ sha256: string; sizeBytes: number }> {
   const { stream, sizeBytes: knownBytes } = await openImageStream(file);
   try {
-    if (options.sizeBytes !== undefined && knownBytes !== undefined && knownBytes !== options.sizeBytes) throw wrongSize(options, String(knownBytes));
     const totalBytes = options.sizeBytes ?? knownBytes;
-    if (totalBytes !== undefined) await options.onStart?.(totalBytes);
     const hash = createHash('sha256');
     const checked = async function* (): AsyncGenerator<Buffer, void> {
       let doneBytes = 0;
       for await (const chunk of stream as AsyncIterable<Buffer>) {
+        // Here, not above: a stream that is destroyed before anybody read from it keeps its file open.
+        if (doneBytes === 0 && totalBytes !== undefined) {
+          if (knownBytes !== undefined && knownBytes !== totalBytes) throw wrongSize(options, String(knownBytes));
+          await options.onStart?.(totalBytes);
+        }
         hash.update(chunk);
         doneBytes += chunk.length;
         if (totalBytes !== undefined && doneBytes > totalBytes) throw wrongSize(options, `more than ${totalBytes}`);

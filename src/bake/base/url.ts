@@ -31,11 +31,14 @@ export async function acquireUrl(context: Context, cache: ImageCache, url: strin
     const last = await cache.recall(key);
     return last && state !== undefined && last.state === state ? cache.use(last.sha256) : undefined;
   };
-  const remote = { url, find, ...(sha256 === undefined ? {} : { sha256 }) };
-  const cached =
-    (await find()) ??
-    (await downloadImage(context, cache, remote, report, async (image) => {
-      if (state !== undefined) await cache.remember(key, { state, sha256: image.sha256 });
-    }));
+  const remote = {
+    url,
+    ...(sha256 === undefined ? {} : { sha256 }),
+    find,
+    remember: async (unpacked: string) => {
+      if (state !== undefined) await cache.remember(key, { state, sha256: unpacked });
+    },
+  };
+  const cached = (await find()) ?? (await downloadImage(context, cache, remote, report));
   return { file: cached.file, sha256: cached.sha256, name: imageName(pathOfUrl(url)), release: () => cached.lease.release() };
 }
