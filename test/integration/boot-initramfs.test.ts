@@ -62,6 +62,8 @@ while :; do /bin/busybox sleep 1; done`;
   t.false(device.isOn);
   await device.powerOn();
   t.is(await device.waitForConsole(/^second boot: \d+$/m), 'second boot: 1');
+  await device.reset();
+  await device.waitForConsole(/^second boot: 1$[^]*^second boot: 1$/m);
 });
 
 test.serial('an interrupted boot leaves neither emulator nor card', async (t) => {

@@ -51,11 +51,16 @@ export async function connectQmp(socketFile: string): Promise<QmpClient> {
     if (ended.signal.aborted) throw qemuError('The emulator has ended');
     const id = (lastId += 1);
     const answer = new Promise<void>((resolve, reject) => waiting.set(id, { resolve, reject }));
+    socket.ref();
     socket.write(`${JSON.stringify({ execute: command, id })}\n`);
-    await answer;
+    try {
+      await answer;
+    } finally {
+      // A process with nothing else to do may end, and leave the machine running.
+      if (waiting.size === 0) socket.unref();
+    }
   };
   await execute('qmp_capabilities');
-  socket.unref(); // a process with nothing else to do may end and leave the machine running
   return {
     execute,
     ended: ended.signal,
