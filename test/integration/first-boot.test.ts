@@ -19,8 +19,11 @@ async function attachCard(t: ExecutionContext, table: string): Promise<{ readonl
   await execute('sh', ['-c', 'printf "%b" "$2" | sfdisk --quiet "$1"', 'sh', image, table]);
   // The card is larger than the image that was written to it.
   await truncate(image, 512 * mebibyte);
-  const disk = (await execute('losetup', ['--find', '--show', '--partscan', image])).stdout.trim();
+  const disk = (await execute('losetup', ['--find', '--show', image])).stdout.trim();
   t.teardown(async () => { await execute('losetup', ['--detach', disk]); });
+  // Not by --partscan: there are kernels that cannot read the tables themselves.
+  await execute('partx', ['--add', disk]);
+  t.teardown(async () => { await execute('partx', ['--delete', disk]); });
   const root = `${disk}p2`;
   await makeNode(t, root);
   await execute('mkfs.ext4', ['-q', root]);
