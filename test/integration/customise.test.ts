@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, lstat, mkdir, readFile, readdir, readlink, rm, writeFile } from 'node:fs/promises';
+import { appendFile, lstat, mkdir, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
@@ -169,6 +169,8 @@ const refusals: Record<string, readonly [spoil: (root: string) => Promise<unknow
   'a name that the base uses': [(root) => appendFile(path.join(root, 'etc/passwd'), 'pi:x:997:997::/:/bin/sh\n'), /^E_USER_TAKEN the user 'pi' exists in the base with the number 997/],
   'a timezone that the base lacks': [(root) => rm(path.join(root, 'usr/share/zoneinfo/Europe/Berlin')), /^E_BAD_TIMEZONE .*'Europe\/Berlin'/],
   'a base without sshd': [(root) => rm(path.join(root, 'etc/ssh/sshd_config')), /^E_PACKAGE_MISSING .*openssh-server/],
+  'a base without the firewall': [(root) => rm(path.join(root, 'usr/lib/systemd/system/nftables.service')), /^E_PACKAGE_MISSING .*nftables\.service/],
+  'a base whose /home leads elsewhere': [async (root) => { await rm(path.join(root, 'home'), { recursive: true, force: true }); await symlink('/tmp', path.join(root, 'home')); }, /^E_BASE_LAYOUT \/home of the base/],
   'a base of another architecture by dpkg': [(root) => dpkg(root, /(Package: dpkg\n[^]*?Architecture: )arm64/, '$1armhf'), /^E_WRONG_ARCHITECTURE the base is for armhf, the release for arm64 \(linux\/arm64\)/],
   'a shell of another architecture': [(root) => writeFile(path.join(root, 'bin/dash'), Buffer.from('7f454c4601010100000000000000000002002800', 'hex')), /^E_WRONG_ARCHITECTURE the base is for armhf/],
 };
@@ -189,7 +191,7 @@ test.serial('what cannot become a card is refused before anything is changed', a
     await rm(root, { recursive: true, force: true });
     await mkdir(root);
     // What the checks read, so that a fresh copy costs nothing.
-    await execute('sh', ['-c', 'cd "$1" && cp -a --parents bin etc usr/bin/dash usr/bin/sh var/lib/dpkg/status usr/share/zoneinfo "$2"', 'sh', base, root]);
+    await execute('sh', ['-c', 'cd "$1" && cp -a --parents bin etc usr/bin/dash usr/bin/sh var/lib/dpkg/status usr/share/zoneinfo usr/lib/systemd/system "$2"', 'sh', base, root]);
     await spoil(root);
     const before = await treeDigest(root);
     const result = await runSetup(customisation.directory, root, given);
@@ -206,7 +208,7 @@ test.serial('all problems are told at once, secrets that are not there among the
   const before = await treeDigest(bare);
   const result = await runSetup(customisation.directory, bare);
   t.is(result.exitCode, 3);
-  t.deepEqual(result.problems.map((one) => one.split(' ')[0]), ['E_WRONG_ARCHITECTURE', 'E_ENGINE_MISSING', 'E_ENGINE_MISSING', 'E_MISSING_SECRET', 'E_MISSING_SECRET', 'E_PACKAGE_MISSING']);
+  t.deepEqual(result.problems.map((one) => one.split(' ')[0]), ['E_WRONG_ARCHITECTURE', 'E_ENGINE_MISSING', 'E_ENGINE_MISSING', 'E_MISSING_SECRET', 'E_MISSING_SECRET', 'E_PACKAGE_MISSING', 'E_PACKAGE_MISSING', 'E_PACKAGE_MISSING', 'E_PACKAGE_MISSING']);
   t.is(await treeDigest(bare), before);
   const good = await treeDigest(base);
   t.deepEqual(await runSetup(customisation.directory, base, await secrets(), ['--check']), { exitCode: 0, problems: [], stderr: '' });
