@@ -12,6 +12,7 @@ check_root() {
   check_locale
   check_secret_files
   [ -f "$ROOT/etc/ssh/sshd_config" ] || problem E_PACKAGE_MISSING 'the base has no openssh-server: nobody could log in'
+  check_units
 }
 
 # A link to an absolute path would lead out of ROOT, into the build machine.

@@ -92,7 +92,8 @@ set_up_secrets() {
   if [ "$wifi_network" = yes ]; then
     connection=$ROOT/etc/NetworkManager/system-connections/prose-ship.nmconnection
     # Backslashes and leading blanks as GLib's key files want them; the section for it is the file's last.
-    { printf 'psk='; head -n 1 "$PROSE_SHIP_SECRETS_DIR/wifi-passphrase" | sed -e 's/\\/\\\\/g' -e 's/^ /\\s/'; } >>"$connection"
+    # By the shell's own printf: no other process gets to see it among its arguments.
+    printf 'psk=%s\n' "$(head -n 1 "$PROSE_SHIP_SECRETS_DIR/wifi-passphrase" | sed -e 's/\\/\\\\/g' -e 's/^ /\\s/')" >>"$connection"
   fi
   for name in $secret_names; do
     install -d -m 0700 "$ROOT/var/lib/prose-ship/secrets"

@@ -4,7 +4,15 @@
 
 set_up_units() {
   for unit in $enabled_units; do
-    enable_unit "$unit" || { problem E_UNIT_MISSING "the base has no unit '$unit'"; exit 1; }
+    enable_unit "$unit"
+  done
+}
+
+# Our own units are laid down later.
+check_units() {
+  for unit in $enabled_units; do
+    case $unit in prose-ship*) continue ;; esac
+    unit_file "$unit" >/dev/null || problem E_PACKAGE_MISSING "the base has no $unit: the package that brings it was not installed"
   done
 }
 
