@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { Context } from '../context.ts';
 import { ConfigurationError, ExitStatus, ShipError } from '../errors.ts';
 import { formatPlatform, samePlatform, type Platform } from '../oci/platform.ts';
 import type { Component, Deployment, Source } from '../site/model.ts';
@@ -121,6 +122,13 @@ function foreignPlatforms(platforms: readonly Platform[], options: BuildOptions)
         `Add it to \`platforms\` of the site file; it has ${platforms.map(formatPlatform).join(', ')}.`,
       ),
     );
+}
+
+/** The date of everything that is made: SOURCE_DATE_EPOCH, else a fixed one. @throws ShipError E_SOURCE_DATE_EPOCH */
+export function sourceDateEpochOf(environment: Context['environment']): number {
+  const epoch = readSourceDateEpoch(environment['SOURCE_DATE_EPOCH']);
+  if (epoch instanceof ShipError) throw epoch;
+  return epoch;
 }
 
 /** reproducible-builds.org, SOURCE_DATE_EPOCH specification: decimal seconds. */

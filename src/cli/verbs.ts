@@ -1,6 +1,7 @@
 import { account } from './commands/host/account.ts';
 import { backup, restore } from './commands/host/backup.ts';
 import { boot } from './commands/boot.ts';
+import { bake } from './commands/bake.ts';
 import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
@@ -24,8 +25,9 @@ export const verbs: readonly Verb[] = [
   build,
   release,
   verify,
-  flash,
+  bake,
   boot,
+  flash,
   provision,
   push,
   update,

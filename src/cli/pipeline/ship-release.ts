@@ -1,7 +1,6 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { TokenBucket } from '../../host/ssh/connection.ts';
 import { verifyRelease } from '../../release/verify-release.ts';
-import { UnsetSecret, resolveSecrets } from '../../site/secrets.ts';
 import { describeOutcome, fleetError, notReadyError, rethrowBug, stateText } from '../../ship/fleet/outcome.ts';
 import { planWaves, type WaveOptions } from '../../ship/fleet/plan-waves.ts';
 import { prepareHosts } from '../../ship/fleet/prepare-hosts.ts';
@@ -9,10 +8,10 @@ import { updateFleet, type ShippedOutcome } from '../../ship/fleet/update-fleet.
 import type { UpdatePlan } from '../../ship/plan-update.ts';
 import { runTasks, type TaskReport } from '../../tasks.ts';
 import type { Release } from '../../release/read-release.ts';
-import { Secret } from '../../secret.ts';
-import type { Deployment, Host } from '../../site/model.ts';
+import type { Host } from '../../site/model.ts';
 import { connectOptions, tellWhenSlow } from '../commands/host/host-verb.ts';
 import { formatBytes, formatTable } from '../report/format.ts';
+import { runtimeSecrets } from './runtime-secrets.ts';
 import { hostsOf, releaseOf, siteIfAny } from './site.ts';
 import { word, type Session, type VerbOptions } from '../verb.ts';
 
@@ -160,15 +159,4 @@ export function describePlan(plan: UpdatePlan): string {
       `  ${component}: ${reference}, ${sentLayers} of ${layers} layers, ${formatBytes(sendBytes)} (${compression})`,
   );
   return [`${plan.host}: ${summary(plan)}`, ...images].join('\n');
-}
-
-/** The values that the release wants on the host, as far as the site says where they come from. */
-async function runtimeSecrets(session: Session, deployment: Deployment | undefined, names: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  if (!deployment || names.length === 0) return new Map();
-  const { variables } = await resolveSecrets(session.context, deployment, names);
-  const given = names.flatMap((name): [string, string][] => {
-    const value = variables[name];
-    return value instanceof Secret && !(value instanceof UnsetSecret) ? [[name, value.reveal()]] : [];
-  });
-  return new Map(given);
 }
