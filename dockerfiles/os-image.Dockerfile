@@ -22,7 +22,7 @@ RUN --mount=type=bind,source=native.sh,target=/native.sh sh /native.sh
 FROM tools AS debian-debs
 ARG TARGETARCH
 RUN --mount=type=secret,id=apt-sources,target=/apt/sources/debian.sources,mode=0444 --mount=type=bind,from=debian:trixie-slim,target=/rootfs --mount=type=bind,source=.,target=/os-image \
-    /os-image/download.sh $(cat /os-image/debian-packages /os-image/debian-packages-$TARGETARCH)
+    /os-image/download.sh --firmware $(cat /os-image/debian-packages /os-image/debian-packages-$TARGETARCH)
 
 FROM debian:trixie-slim AS debian-packages
 RUN --mount=type=bind,from=tools,target=/native --mount=type=bind,from=debian-debs,source=/debs,target=/debs --mount=type=bind,source=.,target=/os-image \
@@ -71,7 +71,7 @@ FROM scratch AS inventory
 COPY --from=measure /out/ /
 
 # A throw-away engine fills its own data folder (src/bake/preload/).
-FROM tools AS engine
+FROM --platform=$BUILDPLATFORM tools AS engine
 RUN --mount=type=secret,id=apt-sources,target=/etc/apt/sources.list.d/debian.sources,mode=0444 <<'INSTALL'
 set -eu
 export DEBIAN_FRONTEND=noninteractive
@@ -80,12 +80,14 @@ apt-get install -qy --no-install-recommends docker.io docker-cli iptables
 rm -rf /var/lib/apt/lists/*
 INSTALL
 COPY preload.sh /usr/lib/prose-ship/preload
+RUN mkdir /in /out
 ENTRYPOINT ["/usr/lib/prose-ship/preload"]
 
 # The tree is changed in place and becomes a disk in the same step, so nothing secret is ever in a layer but the last one,
 # which is the disk itself.
 FROM tools AS disk
-RUN --mount=type=bind,from=packages,target=/rootfs,rw --mount=type=bind,source=.,target=/os-image --mount=type=bind,from=customise,target=/customise \
+RUN --mount=type=bind,from=packages,target=/rootfs,rw --mount=type=bind,source=.,target=/os-image \
+    --mount=type=bind,from=customise,target=/customise \
     --mount=type=bind,from=layout,target=/layout --mount=type=tmpfs,target=/secrets --mount=type=secret,id=card-secrets \
     /os-image/assemble.sh
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# download.sh PACKAGE...: asks the apt of this machine for what the system in /rootfs lacks; the .debs go to /debs.
+# download.sh [--firmware] PACKAGE...: asks the apt of this machine for what the system in /rootfs lacks; the .debs go to /debs.
 # /rootfs keeps its own sources and keys; only its architecture is foreign.
 set -eu
 
@@ -8,6 +8,8 @@ case $TARGETARCH in
   arm) architecture=armhf ;;
   amd64) architecture=amd64 ;;
 esac
+firmware=no
+if [ "${1:-}" = --firmware ]; then firmware=yes && shift; fi
 mkdir -p /debs
 [ $# -gt 0 ] || exit 0
 mkdir -p /debs/partial /apt/lists/partial
@@ -17,15 +19,19 @@ cp -an /rootfs/usr/share/keyrings/. /usr/share/keyrings/
 [ ! -d /rootfs/etc/apt/keyrings ] || { mkdir -p /etc/apt/keyrings && cp -an /rootfs/etc/apt/keyrings/. /etc/apt/keyrings/; }
 
 # This machine's own mirror, where it has one, else what the system itself names.
+mkdir -p /apt/sources.list.d
 if [ -s /apt/sources/debian.sources ]; then
-  sources='-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/apt/sources'
+  cp /apt/sources/debian.sources /apt/sources.list.d/
 else
-  sources='-o Dir::Etc::SourceList=/rootfs/etc/apt/sources.list -o Dir::Etc::SourceParts=/rootfs/etc/apt/sources.list.d'
+  cp /rootfs/etc/apt/sources.list.d/* /apt/sources.list.d/ 2>/dev/null || :
+  [ ! -f /rootfs/etc/apt/sources.list ] || cp /rootfs/etc/apt/sources.list /apt/sources.list.d/system.list
 fi
+# The Raspberry Pi's firmware is in a component of its own.
+[ "$firmware" = no ] || sed -i 's/^Components: main$/Components: main non-free-firmware/' /apt/sources.list.d/*
 apt() {
-  # shellcheck disable=SC2086 # options
   apt-get -q -o APT::Architecture="$architecture" -o APT::Architectures::="$architecture" -o APT::Install-Recommends=false \
-    -o Dir::State::status=/rootfs/var/lib/dpkg/status -o Dir::State::Lists=/apt/lists -o Dir::Cache::archives=/debs $sources "$@"
+    -o Dir::State::status=/rootfs/var/lib/dpkg/status -o Dir::State::Lists=/apt/lists -o Dir::Cache::archives=/debs \
+    -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/apt/sources.list.d "$@"
 }
 apt update
 apt install -y --download-only "$@"
