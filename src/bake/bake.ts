@@ -6,21 +6,24 @@ import { readMeasure } from './assemble/measure.ts';
 import { osImageStep } from './assemble/os-image-build.ts';
 import { writeCustomisation } from './customise/write-customisation.ts';
 import { fillStore, isPreloadProblem } from './preload/fill-store.ts';
-import { made, type BakedImage, type BakeInputs, type Bench } from './steps/bench.ts';
+import { findUnchanged } from './publish/find-unchanged.ts';
+import { imageFileOf, made, type BakedImage, type BakeInputs, type Bench } from './steps/bench.ts';
 import { buildOrExplain } from './steps/build-or-explain.ts';
 import { describeBuild } from './steps/describe-build.ts';
 import { finish } from './steps/finish.ts';
+import { inputsDigest } from './steps/inputs-digest.ts';
 import { layOut } from './steps/lay-out.ts';
 
 export type { BakedImage, BakeInputs } from './steps/bench.ts';
 
 /**
  * Bakes an OS image. `onImage` gets it; `directory` is a folder for work in progress, on the disk of the result, which
- * the caller removes.
+ * the caller removes. Where `image.json` tells of the same inputs, nothing is done, and no engine is opened.
  */
 export function bakeTasks(context: Context, inputs: BakeInputs, directory: string, onImage: (image: BakedImage) => void): Task[] {
   const { plan, os, release, sourceDateEpoch } = inputs;
-  const bench: Bench = { directory, preload: plan.preload };
+  const bench: Bench = { directory, preload: plan.preload, inputs: undefined, isUnchanged: false };
+  const skip = () => (bench.isUnchanged ? 'unchanged since the last bake' : undefined);
   const customise = async (): Promise<void> => {
     const options = { os: { ...os, preload: bench.preload }, manifest: release.manifest, releaseDirectory: release.directory, platform: plan.platform, preload: bench.preload };
     bench.customisation = await writeCustomisation(path.join(directory, 'customise'), options);
@@ -31,15 +34,21 @@ export function bakeTasks(context: Context, inputs: BakeInputs, directory: strin
       title: `Base ${plan.base}`,
       run: async (report) => {
         bench.base = await provideCardBase(context, { base: plan.base, platform: plan.platform, sourceDateEpoch, report });
-        bench.build = await describeBuild(context, inputs, bench, report);
         report.detail(bench.base.kind === 'image' ? bench.base.name : 'Debian, with its kernel and the firmware of the Raspberry Pi');
+        await customise();
+        bench.inputs = await inputsDigest(inputs, bench.base, path.join(directory, 'customise'));
+        const found = inputs.noCache ? undefined : await findUnchanged(plan, bench.inputs, inputs.urlBase);
+        if (!found) return;
+        bench.isUnchanged = true;
+        onImage({ ...found, file: imageFileOf(plan), preload: plan.preload, unchanged: true });
       },
     },
     {
       id: 'packages',
       title: 'Install packages',
+      skip,
       run: async (report) => {
-        await customise();
+        bench.build = await describeBuild(context, inputs, bench, report);
         const output = path.join(directory, 'inventory');
         await buildOrExplain(context, osImageStep(made(bench.build), 'inventory', { kind: 'files', directory: output }), 'os-image', report);
         bench.content = await readMeasure(path.join(output, 'measure'));
@@ -48,7 +57,7 @@ export function bakeTasks(context: Context, inputs: BakeInputs, directory: strin
     {
       id: 'preload',
       title: 'Fill the image store',
-      skip: () => (bench.preload === 'archive' ? 'the first boot loads the images' : undefined),
+      skip: () => skip() ?? (bench.preload === 'archive' ? 'the first boot loads the images' : undefined),
       run: async (report) => {
         try {
           bench.store = await fillStore(context, { build: made(bench.build), release, platform: plan.platform, directory: path.join(directory, 'store'), report });
@@ -65,6 +74,7 @@ export function bakeTasks(context: Context, inputs: BakeInputs, directory: strin
     {
       id: 'disk',
       title: 'Lay out the card',
+      skip,
       run: async (report) => {
         bench.layout = await layOut(context, inputs, bench, report);
         report.detail(`${Math.ceil(bench.layout.diskBytes / 1024 ** 2)} MiB`);
@@ -73,6 +83,7 @@ export function bakeTasks(context: Context, inputs: BakeInputs, directory: strin
     {
       id: 'publish',
       title: 'Check, and describe',
+      skip,
       run: async (report) => {
         const image = await finish(context, inputs, bench, report);
         report.detail(path.basename(image.file));

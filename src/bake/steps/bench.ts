@@ -15,10 +15,12 @@ export interface BakeInputs {
   readonly plan: BakePlan;
   readonly os: OsSettings;
   readonly release: Release;
-  readonly engine: Engine;
+  /** Opened when the first build step needs it. */
+  readonly engine: () => Promise<Engine>;
   readonly bases: BasesProvider;
   readonly sourceDateEpoch: number;
   readonly builder?: string;
+  /** Also: bake though nothing changed. */
   readonly noCache: boolean;
   /** `card-secrets`: a tar in base64 of what setup.sh finds in PROSE_SHIP_SECRETS_DIR; absent: the card has none. */
   readonly secrets: Readonly<Record<string, Secret>>;
@@ -30,7 +32,8 @@ export interface BakedImage extends PublishedImage {
   /** What a person flashes. */
   readonly file: string;
   readonly preload: Preload;
-  readonly layout: CardLayout;
+  /** It lay there from an earlier bake of the same inputs. */
+  readonly unchanged: boolean;
 }
 
 /** What the tasks hand on to one another. */
@@ -43,9 +46,16 @@ export interface Bench {
   preload: Preload;
   content?: Measure & { readonly bootBytes: number };
   layout?: CardLayout;
+  inputs: string | undefined;
+  isUnchanged: boolean;
 }
 
 export function made<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('unreachable: an earlier task made it');
   return value;
+}
+
+/** What a person flashes: the compressed image where there is one. */
+export function imageFileOf({ imageFile, compression }: BakePlan): string {
+  return compression.kind === 'xz' ? `${imageFile}.xz` : imageFile;
 }

@@ -8,7 +8,8 @@ import { toolsBase, type OsImageBuild } from '../assemble/os-image-build.ts';
 import type { BakeInputs, Bench } from './bench.ts';
 
 export async function describeBuild(context: Context, inputs: BakeInputs, bench: Bench, report: TaskReport): Promise<OsImageBuild> {
-  const { plan, engine, bases, sourceDateEpoch, builder } = inputs;
+  const { plan, bases, sourceDateEpoch, builder } = inputs;
+  const engine = await inputs.engine();
   const onLine = (line: string): void => report.log(line, 'debug');
   const surroundings = { ...(builder ? { builder } : {}), ...(engine.dockerHost ? { dockerHost: engine.dockerHost } : {}) };
   const docker = (...args: string[]) => ({ program: 'docker', args, ...(engine.dockerHost ? { env: { DOCKER_HOST: engine.dockerHost } } : {}) });

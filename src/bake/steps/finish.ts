@@ -10,7 +10,7 @@ import { inspectImage } from '../disk/inspect-image.ts';
 import { openImageStream, writeSparse } from '../image-stream.ts';
 import { initFormats } from '../publish/image-description.ts';
 import { publishImage } from '../publish/publish-image.ts';
-import { made, type BakedImage, type BakeInputs, type Bench } from './bench.ts';
+import { imageFileOf, made, type BakedImage, type BakeInputs, type Bench } from './bench.ts';
 
 export async function finish(context: Context, inputs: BakeInputs, bench: Bench, report: TaskReport): Promise<BakedImage> {
   const { plan, release, sourceDateEpoch, toolVersion, urlBase } = inputs;
@@ -54,10 +54,11 @@ export async function finish(context: Context, inputs: BakeInputs, bench: Bench,
       ? { name: base.name, sha256: base.sha256, ...(base.releaseDate ? { releaseDate: base.releaseDate } : {}), initFormat: initFormats.find((format) => format === base.initFormat) ?? 'none' }
       : { name: 'debian', initFormat: 'none' },
     ...(engineVersion ? { engine: engineVersion } : {}),
+    ...(bench.inputs ? { inputs: bench.inputs } : {}),
     created: new Date(sourceDateEpoch * 1000),
     toolVersion,
     ...(urlBase === undefined ? {} : { urlBase }),
   });
   if (!plan.keepsRaw) await rm(plan.imageFile);
-  return { ...published, file: compressed ?? plan.imageFile, preload: bench.preload, layout: made(bench.layout) };
+  return { ...published, file: imageFileOf(plan), preload: bench.preload, unchanged: false };
 }
