@@ -6,7 +6,7 @@ import { readMeasure } from './assemble/measure.ts';
 import { osImageStep } from './assemble/os-image-build.ts';
 import { writeCustomisation } from './customise/write-customisation.ts';
 import { fillStore, isPreloadProblem } from './preload/fill-store.ts';
-import { findUnchanged } from './publish/find-unchanged.ts';
+import { findUnchanged, mayBeUnchanged } from './publish/find-unchanged.ts';
 import { imageFileOf, made, type BakedImage, type BakeInputs, type Bench } from './steps/bench.ts';
 import { buildOrExplain } from './steps/build-or-explain.ts';
 import { describeBuild } from './steps/describe-build.ts';
@@ -33,6 +33,8 @@ export function bakeTasks(context: Context, inputs: BakeInputs, directory: strin
       id: 'base',
       title: `Base ${plan.base}`,
       run: async (report) => {
+        // A machine that cannot bake says so before gigabytes are downloaded; one that need not is not asked.
+        if (inputs.noCache || !(await mayBeUnchanged(plan))) await inputs.engine();
         bench.base = await provideCardBase(context, { base: plan.base, platform: plan.platform, sourceDateEpoch, report });
         report.detail(bench.base.kind === 'image' ? bench.base.name : 'Debian, with its kernel and the firmware of the Raspberry Pi');
         await customise();

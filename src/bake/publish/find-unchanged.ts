@@ -33,6 +33,12 @@ export async function findUnchanged(plan: BakePlan, inputs: string | undefined, 
   return sizes.includes(undefined) ? undefined : { description, files: others };
 }
 
+/** Whether an image of an earlier bake lies there that could turn out to be unchanged. */
+export async function mayBeUnchanged({ imageFile }: BakePlan): Promise<boolean> {
+  const { description } = imageFileNames(imageStem(imageFile) ?? path.basename(imageFile));
+  return readImageJson(path.join(path.dirname(imageFile), description)).then(({ inputs }) => inputs !== undefined, () => false);
+}
+
 /** The forms of the image that the plan would leave there. */
 function keptFiles(plan: BakePlan, { image, compressed }: ImageDescription): readonly ImageFile[] | undefined {
   if (plan.compression.kind === 'none') return compressed ? undefined : [image];

@@ -15,7 +15,7 @@ export interface BakeInputs {
   readonly plan: BakePlan;
   readonly os: OsSettings;
   readonly release: Release;
-  /** Opened when the first build step needs it. */
+  /** Opened at the first call, the same at later ones. */
   readonly engine: () => Promise<Engine>;
   readonly bases: BasesProvider;
   readonly sourceDateEpoch: number;

@@ -41,6 +41,7 @@ export async function bakeImage(session: Session, { deployment, os, release, pla
   const directory = await mkdtemp(path.join(target, '.baking-'));
   let opened: Engine | undefined;
   const engine = async (): Promise<Engine> => {
+    if (opened) return opened;
     opened = await openEngine(context, { allowPrivate: true });
     const { isPrivate, dockerHost } = opened;
     if (isPrivate) context.emit({ type: 'log', level: 'info', message: `No engine answers; using a private one (${opened.version})` });
