@@ -1,6 +1,7 @@
 #!/bin/sh
 # Lays out the disk: /rootfs becomes this site's system (setup.sh), then an ext4 file system; /layout/parameters says where
 # everything lies. Reproducible: times, owners, order, UUIDs and seeds are all given. Results in /out.
+# shellcheck disable=SC2154 # parameters (src/bake/assemble/layout-folder.ts) sets what is not assigned here
 set -eu
 # shellcheck source=/dev/null
 . /layout/parameters

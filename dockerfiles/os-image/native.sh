@@ -27,7 +27,7 @@ for program in dpkg dpkg-deb dpkg-split tar rm; do wrap "/opt/native/dpkg/$progr
 coreutils=$(dpkg -L coreutils | sed -n 's#^\(/usr\)\?/s\?bin/##p')
 for program in $coreutils sed grep awk find xargs tar gzip xz zstd cmp diff openssl systemd-hwdb systemd-sysusers systemd-tmpfiles localedef depmod; do
   case $program in uname | arch | chroot | env | nice | nohup | stdbuf | timeout) continue ;; esac
-  [ ! -x "/usr/bin/$program" ] && [ ! -x "/usr/sbin/$program" ] || wrap "/opt/native/bin/$program" "$program"
+  if [ -x "/usr/bin/$program" ] || [ -x "/usr/sbin/$program" ]; then wrap "/opt/native/bin/$program" "$program"; fi
 done
 
 # Interpreters are mounted over the system's own while packages are configured.

@@ -1,4 +1,5 @@
-# Sourced by the busybox of /native inside the target's own root file system: no program of that system is started but
+# shellcheck shell=sh
+# Run by the busybox of /native inside the target's own root file system: no program of that system is started but
 # the packages' preinst scripts.
 set -eu
 PATH=/native/opt/native/dpkg:$PATH

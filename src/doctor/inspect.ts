@@ -1,3 +1,4 @@
+import { access } from 'node:fs/promises';
 import type { Context } from '../context.ts';
 import { ShipError } from '../errors.ts';
 import { runnablePlatforms } from '../host/engine/emulation.ts';
@@ -38,6 +39,10 @@ async function answer(context: Context, machine: Machine, check: Check): Promise
     case 'program': {
       const found = await findProgram(context, check.name);
       return answerOf(found !== undefined, found ?? 'not installed');
+    }
+    case 'file': {
+      const isThere = await access(check.path).then(() => true, () => false);
+      return answerOf(isThere, isThere ? check.path : 'not installed');
     }
     case 'command':
       return await answerOfCommand(context, check);

@@ -1,11 +1,12 @@
-/** What a person wants to do with prose-ship here; each needs everything that the ones before it need. */
-export const purposes = ['build', 'demo', 'test'] as const;
+/** What a person wants to do with prose-ship here: `cards` is to boot images and to check the bases of cards. */
+export const purposes = ['build', 'cards', 'demo', 'test'] as const;
 export type Purpose = (typeof purposes)[number];
 
 /** How to find out whether a requirement is met. */
 export type Check =
   | { readonly kind: 'program'; readonly name: string }
   | { readonly kind: 'command'; readonly program: string; readonly args: readonly string[] }
+  | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'node'; readonly minimumMajor: number }
   | { readonly kind: 'engine' }
   | { readonly kind: 'emulation'; readonly platform: string };
@@ -33,7 +34,30 @@ export type Part =
   | 'git'
   | 'curl'
   | 'busybox'
-  | 'xmpp-client';
+  | 'xmpp-client'
+  | 'qemu-system'
+  | 'qemu-utils'
+  | 'gnupg'
+  | 'util-linux'
+  | 'fdisk'
+  | 'gdisk'
+  | 'dosfstools'
+  | 'mtools'
+  | 'bmap-tools'
+  | 'e2fsprogs'
+  | 'xz'
+  | 'gzip'
+  | 'bzip2'
+  | 'attr'
+  | 'acl'
+  | 'libcap'
+  | 'python'
+  | 'nftables'
+  | 'locales'
+  | 'libc-bin'
+  | 'tzdata'
+  | 'passwd'
+  | 'systemd';
 
 /** One thing that this machine must have. */
 export interface Requirement {
@@ -60,7 +84,14 @@ export interface Finding {
   readonly detail: string;
 }
 
+const smaller: Readonly<Record<Purpose, readonly Purpose[]>> = {
+  build: [],
+  cards: ['build'],
+  demo: ['build'],
+  test: ['build', 'cards', 'demo'],
+};
+
 /** Whether `purpose` includes what `needed` needs. */
 export function includesPurpose(purpose: Purpose, needed: Purpose): boolean {
-  return purposes.indexOf(needed) <= purposes.indexOf(purpose);
+  return purpose === needed || smaller[purpose].includes(needed);
 }

@@ -17,7 +17,7 @@ const wrong: readonly (readonly [args: string, code: string, remedy: RegExp])[] 
   ['update pi', 'E_NO_RELEASE', /--release DIR/],
   ['update -x', 'E_USAGE', /prose-ship update --help/],
   ['status pi@@nowhere', 'E_BAD_HOST', /pi@raspberrypi\.local/],
-  ['plan cake', 'E_BAD_STAGE', /build, release, update/],
+  ['plan cake', 'E_BAD_STAGE', /build, release, bake, update/],
   ['account borrow pi', 'E_BAD_ACTION', /add, passwd, list/],
   ['account add pi --generate', 'E_NO_JID', /alice@/],
   ['account add pi anna@example.org', 'E_NO_PASSWORD', /--password-stdin/],

@@ -3,7 +3,7 @@ import { asRoot, installCommand } from '../../src/doctor/fix.ts';
 import { parseOsRelease, type Machine } from '../../src/doctor/machine.ts';
 import { packagesOf } from '../../src/doctor/packages.ts';
 import { describePlan, isEmptyPlan, planCommands, planFix } from '../../src/doctor/plan.ts';
-import { includesPurpose, type Finding } from '../../src/doctor/requirement.ts';
+import { includesPurpose, type Finding, type Purpose } from '../../src/doctor/requirement.ts';
 import { requirements } from '../../src/doctor/requirements.ts';
 
 const bookworm = { id: 'debian', versionId: '12', codename: 'bookworm' };
@@ -57,6 +57,26 @@ test('Debian 13 and Ubuntu have all of it under names of their own', (t) => {
   t.is(packagesOf(parts, { id: 'fedora', versionId: '42', codename: '' }), undefined);
 });
 
+test('cards need QEMU and gpg, which no build needs; tests need all', (t) => {
+  const cards = missing('qemu-system-aarch64', 'qemu-system-arm', 'qemu-img', 'gpg');
+  t.deepEqual(planFix(machine(), cards, sources).installations, [{ packages: ['qemu-system-arm', 'qemu-utils', 'gnupg'] }]);
+  const needs = (purpose: Purpose) => requirements.filter((requirement) => includesPurpose(purpose, requirement.purpose)).map(({ id }) => id);
+  t.false(needs('build').includes('qemu-img'));
+  t.false(needs('demo').includes('gpg'));
+  t.deepEqual(needs('test'), requirements.map(({ id }) => id));
+  t.is(new Set(needs('test')).size, requirements.length, 'no id twice');
+});
+
+test('a fresh Debian 12 gets everything that the tests start, all but the engine and the chat client from itself', (t) => {
+  const plan = planFix(machine(), missing(...requirements.map(({ id }) => id)), sources);
+  const [own, newer] = plan.installations;
+  const reads = ['fdisk', 'gdisk', 'dosfstools', 'mtools', 'bmap-tools', 'e2fsprogs', 'xz-utils', 'zstd', 'gzip', 'bzip2', 'attr', 'acl', 'libcap2-bin', 'python3'];
+  for (const name of [...reads, 'mount', 'util-linux', 'nftables', 'locales', 'tzdata', 'libc-bin', 'sudo', 'systemd', 'skopeo', 'openssh-server', 'gnupg', 'qemu-system-arm']) {
+    t.true(own!.packages.includes(name), name);
+  }
+  t.deepEqual(newer, { packages: ['docker-cli', 'docker.io', 'docker-buildx', 'docker-compose', 'go-sendxmpp'], fromSuite: 'trixie' });
+});
+
 test('what is installed but not registered is registered, without apt', (t) => {
   const findings = missing('emulation-linux-arm64').map((finding) => (finding.isMet ? finding : { ...finding, isInstalled: true }));
   const plan = planFix(machine({ hasQemu: true }), findings, sources);
@@ -94,6 +114,9 @@ test('a purpose includes the smaller ones', (t) => {
   t.true(includesPurpose('test', 'build'));
   t.true(includesPurpose('demo', 'demo'));
   t.false(includesPurpose('build', 'test'));
+  t.true(includesPurpose('test', 'cards'));
+  t.true(includesPurpose('cards', 'build'));
+  t.false(includesPurpose('demo', 'cards'));
 });
 
 test('os-release is read with and without quotes', (t) => {

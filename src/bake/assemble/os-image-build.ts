@@ -7,6 +7,11 @@ import type { Platform } from '../../oci/platform.ts';
 export const toolsBase = 'debian:trixie-slim';
 
 const dockerfiles = path.resolve(import.meta.dirname, '../../../dockerfiles');
+const dockerfile = path.join(dockerfiles, 'os-image.Dockerfile');
+const contextDirectory = path.join(dockerfiles, 'os-image');
+
+/** What of prose-ship an OS image is made by. */
+export const osImageSources: readonly string[] = [dockerfile, contextDirectory];
 
 /** Stages of dockerfiles/os-image.Dockerfile that have a result for us. */
 export type OsImageTarget = 'inventory' | 'engine' | 'image';
@@ -35,8 +40,8 @@ export function osImageStep(
   const isDebian = build.rootfsContext === undefined;
   return {
     ...build.builder,
-    contextDirectory: path.join(dockerfiles, 'os-image'),
-    dockerfile: path.join(dockerfiles, 'os-image.Dockerfile'),
+    contextDirectory,
+    dockerfile,
     target,
     platforms: [build.platform],
     sourceDateEpoch: build.sourceDateEpoch,

@@ -34,7 +34,7 @@ export async function requireEmulator(context: Context, machine: Pick<Machine, '
     throw new ShipError({
       code: 'E_QEMU_MISSING',
       message: `The emulator that boots images is not installed: there is no '${program}'`,
-      remedy: 'Run `prose-ship doctor --fix`, or install qemu-system-arm and qemu-utils by hand.',
+      remedy: 'Run `prose-ship doctor --fix --for cards`, or install qemu-system-arm and qemu-utils by hand.',
       exitStatus: ExitStatus.preflight,
     });
   }

@@ -58,6 +58,7 @@ export const imageDescriptionSchema = z
     compressed: z.strictObject(file).exactOptional().describe('The same image, compressed.'),
     blockMap: z.strictObject(file).describe('The block map (bmap 2.0): which parts must be written.'),
     sbom: z.strictObject(file).describe('The bill of materials (CycloneDX).'),
+    inputs: z.string().regex(/^sha256:[0-9a-f]{64}$/).exactOptional().describe('Digest of what it was made of, by which `bake` sees that nothing changed. Not there for cards with secrets.'),
     created: z.iso.datetime().describe('Date of the content (SOURCE_DATE_EPOCH), not of the moment it was made.'),
     tool: z.strictObject({ name: z.literal('prose-ship').describe('Always prose-ship.'), version: z.string().describe('Its version.') }).describe('What made it.'),
   })

@@ -34,6 +34,8 @@ export interface PublishImageInput {
   readonly base: ImageDescription['base'];
   /** Version of the engine on the card. */
   readonly engine?: string;
+  /** `inputsDigest`; absent for a card with secrets. */
+  readonly inputs?: string;
   /** SOURCE_DATE_EPOCH. */
   readonly created: Date;
   readonly toolVersion: string;
@@ -108,6 +110,7 @@ function describe(input: PublishImageInput, { image, compressed, blockMap, sbom 
     ...(compressed ? { compressed } : {}),
     blockMap,
     sbom,
+    ...(input.inputs ? { inputs: input.inputs } : {}),
     created: input.created.toISOString(),
     tool: { name: 'prose-ship', version: input.toolVersion },
   };

@@ -1,3 +1,4 @@
+import { purposes, type Purpose } from '../../doctor/requirement.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { connectOption, onHosts } from './host/host-verb.ts';
 import { word, words, type Session, type Verb, type VerbOptions } from '../verb.ts';
@@ -8,7 +9,7 @@ export const doctor: Verb = {
   arguments: [{ name: '[host]', description: 'a name of the site file, or user@address (default: this machine)' }],
   options: [
     { flags: '--fix', description: 'install what is missing, after showing it' },
-    { flags: '--for <purpose>', description: 'what the machine is used for', choices: ['build', 'demo', 'test'], default: 'build' },
+    { flags: '--for <purpose>', description: 'what the machine is used for', choices: purposes, default: 'build' },
     connectOption,
   ],
   example: 'doctor --fix',
@@ -22,7 +23,7 @@ export const doctor: Verb = {
     const { fixTasks } = await import('../../doctor/fix.ts');
     const { runTasks } = await import('../../tasks.ts');
     const { context } = session;
-    const purpose = word(options['for']) as 'build' | 'demo' | 'test';
+    const purpose = word(options['for']) as Purpose;
     const machine = await describeMachine(context);
     const findings = await inspect(context, machine, purpose);
     const unmet = findings.filter(({ isMet }) => !isMet);

@@ -8,6 +8,7 @@ import { setupSecrets } from '../../bake/customise/setup-secrets.ts';
 import { sourceDateEpochOf, type BasesProvider } from '../../build/plan.ts';
 import type { Context } from '../../context.ts';
 import { requireEmulation } from '../../host/engine/emulation.ts';
+import type { Engine } from '../../host/engine/engine.ts';
 import { openEngine } from '../../host/engine/open-engine.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import type { Release } from '../../release/read-release.ts';
@@ -38,10 +39,16 @@ export async function bakeImage(session: Session, { deployment, os, release, pla
   const target = path.dirname(plan.imageFile);
   await mkdir(target, { recursive: true });
   const directory = await mkdtemp(path.join(target, '.baking-'));
-  const engine = await openEngine(context, { allowPrivate: true });
+  let opened: Engine | undefined;
+  const engine = async (): Promise<Engine> => {
+    if (opened) return opened;
+    opened = await openEngine(context, { allowPrivate: true });
+    const { isPrivate, dockerHost } = opened;
+    if (isPrivate) context.emit({ type: 'log', level: 'info', message: `No engine answers; using a private one (${opened.version})` });
+    await requireEmulation(context, [plan.platform], { ...(dockerHost ? { dockerHost } : {}), ...(builder ? { builder } : {}) });
+    return opened;
+  };
   try {
-    if (engine.isPrivate) context.emit({ type: 'log', level: 'info', message: `No engine answers; using a private one (${engine.version})` });
-    await requireEmulation(context, [plan.platform], { ...(engine.dockerHost ? { dockerHost: engine.dockerHost } : {}), ...(builder ? { builder } : {}) });
     let baked: BakedImage | undefined;
     const inputs = {
       plan,
@@ -60,7 +67,7 @@ export async function bakeImage(session: Session, { deployment, os, release, pla
     if (!baked) throw new Error('unreachable: the last task ran');
     return baked;
   } finally {
-    await engine.stop();
+    await opened?.stop();
     await rm(directory, { recursive: true, force: true });
   }
 }
