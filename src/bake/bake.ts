@@ -238,7 +238,7 @@ async function finish(context: Context, inputs: BakeInputs, bench: Bench, report
   const packages = parseDpkgStatus(await readFile(path.join(inventory, 'dpkg-status'), 'utf8'));
   const engineVersion = packages.find(({ name }) => name === 'docker.io' || name === 'docker-ce')?.version;
   const base = made(bench.base);
-  const published = await publishImage(context, {
+  const describing = publishImage(context, {
     imageFile: plan.imageFile,
     ...(compressed ? { compressedFile: compressed } : {}),
     layout,
@@ -255,6 +255,11 @@ async function finish(context: Context, inputs: BakeInputs, bench: Bench, report
     created: new Date(sourceDateEpoch * 1000),
     toolVersion,
     ...(urlBase === undefined ? {} : { urlBase }),
+  });
+  // Nobody is to flash an image whose checksums and description are missing.
+  const published = await describing.catch(async (error: unknown) => {
+    for (const file of [plan.imageFile, `${plan.imageFile}.xz`]) await rm(file, { force: true });
+    throw error;
   });
   if (!plan.keepsRaw) await rm(plan.imageFile);
   return { ...published, file: compressed ?? plan.imageFile, preload: bench.preload, layout: made(bench.layout) };

@@ -7,8 +7,10 @@ import type { BakePlan } from '../../bake/plan-bake.ts';
 import { setupSecrets } from '../../bake/customise/setup-secrets.ts';
 import { sourceDateEpochOf, type BasesProvider } from '../../build/plan.ts';
 import type { Context } from '../../context.ts';
+import type { Engine } from '../../host/engine/engine.ts';
 import { requireEmulation } from '../../host/engine/emulation.ts';
 import { openEngine } from '../../host/engine/open-engine.ts';
+import { explainDiskFull } from '../../host/free-space.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import type { Release } from '../../release/read-release.ts';
 import { Secret } from '../../secret.ts';
@@ -38,8 +40,9 @@ export async function bakeImage(session: Session, { deployment, os, release, pla
   const target = path.dirname(plan.imageFile);
   await mkdir(target, { recursive: true });
   const directory = await mkdtemp(path.join(target, '.baking-'));
-  const engine = await openEngine(context, { allowPrivate: true });
+  let engine: Engine | undefined;
   try {
+    engine = await openEngine(context, { allowPrivate: true });
     if (engine.isPrivate) context.emit({ type: 'log', level: 'info', message: `No engine answers; using a private one (${engine.version})` });
     await requireEmulation(context, [plan.platform], { ...(engine.dockerHost ? { dockerHost: engine.dockerHost } : {}), ...(builder ? { builder } : {}) });
     let baked: BakedImage | undefined;
@@ -59,8 +62,10 @@ export async function bakeImage(session: Session, { deployment, os, release, pla
     await runTasks(context, bakeTasks(context, inputs, directory, (image) => (baked = image)));
     if (!baked) throw new Error('unreachable: the last task ran');
     return baked;
+  } catch (error) {
+    throw await explainDiskFull(error, directory, 'the image');
   } finally {
-    await engine.stop();
+    await engine?.stop();
     await rm(directory, { recursive: true, force: true });
   }
 }
