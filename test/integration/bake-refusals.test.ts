@@ -97,6 +97,18 @@ test.serial('a platform that the release has not', async (t) => {
   t.regex(String(error['remedy']), /platforms/);
 });
 
+test.serial('a base of another architecture is refused before anything is built', async (t) => {
+  const file = path.join(site, 'armhf.img');
+  await withShell(file, '7f454c460101010000000000000000000200280000');
+  const { exitCode, error } = await bake(['--base', file]);
+  t.is(exitCode, 3);
+  t.like(error, { code: 'E_WRONG_ARCHITECTURE', message: "The base 'armhf' is for linux/arm/v7, the card for linux/arm64" });
+  t.regex(String(error['remedy']), /--platform.*--base/);
+  t.deepEqual(await left(), []);
+  t.false(existsSync(path.join(site, 'cache/os-roots')));
+  await rm(file);
+});
+
 test.serial('what is wrong in the site is told by bake and by check, at its place', async (t) => {
   const directory = await temporaryDirectory('bake');
   const good = (await readFile(path.join(site, 'prose-ship.yaml'), 'utf8')).replace(/^os:.*\n/m, '');
@@ -162,7 +174,7 @@ test.serial('Ctrl-C while an image is built: exit status 130, and nothing half-m
 test.serial('an image cannot be booted where QEMU is missing', async (t) => {
   // Everything that boot needs before: nothing but Node.
   const file = path.join(site, 'bootable.img');
-  const { exitCode, result } = await proseShip(['boot', await bootable(file)], { cwd: site, environment: { ...environment, PATH: slowDocker } });
+  const { exitCode, result } = await proseShip(['boot', await withShell(file, '7f454c460201010000000000000000000200b70000')], { cwd: site, environment: { ...environment, PATH: slowDocker } });
   t.is(exitCode, 3, JSON.stringify(result));
   t.like(result['error'], { code: 'E_QEMU_MISSING' });
   t.regex(JSON.stringify(result['error']), /prose-ship doctor --fix/);
@@ -170,10 +182,8 @@ test.serial('an image cannot be booted where QEMU is missing', async (t) => {
   await rm(file);
 });
 
-/** An image whose shell tells that it is for arm64. */
-async function bootable(file: string): Promise<string> {
-  await makeSampleOsImage(file, {
-    populateRoot: (root) => writeFile(path.join(root, 'usr/bin/dash'), Buffer.from('7f454c460201010000000000000000000200b700', 'hex')),
-  });
+/** An image whose shell begins so: ELF's header tells what it is for. */
+async function withShell(file: string, header: string): Promise<string> {
+  await makeSampleOsImage(file, { populateRoot: (root) => writeFile(path.join(root, 'usr/bin/dash'), Buffer.from(header, 'hex')) });
   return file;
 }
