@@ -5,12 +5,15 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import type { Context } from '../../context.ts';
+import { ExitStatus, ShipError } from '../../errors.ts';
 import { replaceDirectory } from '../../host/files.ts';
-import { platformSlug, type Platform } from '../../oci/platform.ts';
+import { formatPlatform, platformSlug, type Platform } from '../../oci/platform.ts';
 import type { TaskReport } from '../../tasks.ts';
 import { acquireBase, type AcquiredBase } from '../base/acquire-base.ts';
 import { rootfsLayout } from '../base/rootfs-layout.ts';
-import { openDiskFile, type DiskReader } from '../disk/disk-file.ts';
+import { platformOfRoot } from '../boot/image-kernel.ts';
+import { openDiskFile, slice, type DiskReader } from '../disk/disk-file.ts';
+import { openExt4 } from '../disk/ext4/open-ext4.ts';
 import { inspectImage, type OsImageLayout } from '../disk/inspect-image.ts';
 import { readRawPartitionTable, type RawPartitionTable } from '../disk/partition-table.ts';
 
@@ -46,7 +49,7 @@ const pieceBytes = 4 * 1024 ** 2;
 /**
  * Takes a base image apart: its root file system as an image for BuildKit, and what lies before it as a file. Both are
  * kept in the cache by the image's digest.
- * @throws ShipError those of `acquireBase` and `inspectImage`, E_EXT4
+ * @throws ShipError those of `acquireBase` and `inspectImage`, E_EXT4, E_WRONG_ARCHITECTURE (exit status 3)
  */
 export async function provideCardBase(context: Context, request: CardBaseRequest): Promise<CardBase> {
   const { base, platform, report } = request;
@@ -64,6 +67,7 @@ async function takeApart(context: Context, { platform, sourceDateEpoch, report }
   const disk = await openDiskFile(file);
   try {
     const layout = await inspectImage(disk, name);
+    await requireArchitecture(disk, layout, name, platform);
     const table = await readRawPartitionTable(disk);
     const directory = path.join(context.cacheDirectory, 'os-roots', `${sha256}-${platformSlug(platform)}-${formatVersion}`);
     const rootfs = { directory: path.join(directory, 'rootfs'), tag: 'rootfs' };
@@ -96,6 +100,18 @@ async function takeApart(context: Context, { platform, sourceDateEpoch, report }
   } finally {
     await disk.close();
   }
+}
+
+/** Before anything is downloaded for it; setup.sh asks dpkg, too. A base whose programs are not where they are looked for passes. */
+async function requireArchitecture(disk: DiskReader, { root }: OsImageLayout, name: string, platform: Platform): Promise<void> {
+  const found = await platformOfRoot(await openExt4(slice(disk, root.startBytes, root.sizeBytes)));
+  if (!found || found.architecture === platform.architecture) return;
+  throw new ShipError({
+    code: 'E_WRONG_ARCHITECTURE',
+    message: `The base '${name}' is for ${formatPlatform(found)}, the card for ${formatPlatform(platform)}`,
+    remedy: 'Bake for the platform of the base (--platform), or name another base with --base.',
+    exitStatus: ExitStatus.preflight,
+  });
 }
 
 async function* pieces(disk: DiskReader, sizeBytes: number): AsyncGenerator<Buffer> {

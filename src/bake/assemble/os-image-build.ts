@@ -37,7 +37,9 @@ export function osImageStep(
 ): BuildxStep {
   const { base, context } = build.tools;
   const sources = base.kind === 'bootstrap' ? base.aptSourcesFile : undefined;
-  const isDebian = build.rootfsContext === undefined;
+  // The engine is of this machine's architecture, the base's root is not; BuildKit looks at the contexts of all stages.
+  const rootfs = target === 'engine' ? undefined : build.rootfsContext;
+  const isDebian = rootfs === undefined;
   return {
     ...build.builder,
     contextDirectory,
@@ -52,7 +54,7 @@ export function osImageStep(
     },
     namedContexts: {
       ...(context ? { [base.reference]: context } : {}),
-      ...(build.rootfsContext ? { rootfs: build.rootfsContext } : {}),
+      ...(rootfs ? { rootfs } : {}),
       customise: build.customiseDirectory,
       ...(more.layoutDirectory ? { layout: more.layoutDirectory } : {}),
     },

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { runBuildx } from '../../build/run-buildx.ts';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
+import { isDiskFullByProgram } from '../../host/free-space.ts';
 import { run, type Command } from '../../host/process.ts';
 import { parsePlatform, samePlatform, type Platform } from '../../oci/platform.ts';
 import type { Release } from '../../release/read-release.ts';
@@ -94,7 +95,7 @@ async function nativePlatform(context: Context, docker: (...args: string[]) => C
 }
 
 function privilegeError(error: unknown): unknown {
-  if (!(error instanceof ShipError) || error.code !== 'E_COMMAND_FAILED') return error;
+  if (!(error instanceof ShipError) || error.code !== 'E_COMMAND_FAILED' || isDiskFullByProgram(error)) return error;
   return new ShipError({
     code: 'E_PRELOAD_PRIVILEGED',
     message: 'The engine runs no privileged container that could fill the card\'s image store',

@@ -20,6 +20,8 @@ make_reproducible() {
   rm -f "$ROOT/etc/passwd-" "$ROOT/etc/group-" "$ROOT/etc/shadow-" "$ROOT/etc/gshadow-" "$ROOT/etc/subuid-" "$ROOT/etc/subgid-" \
     "$ROOT/etc/.pwd.lock" "$ROOT/var/cache/ldconfig/aux-cache" \
     "$ROOT"/var/cache/debconf/*-old "$ROOT"/var/lib/dpkg/*-old "$ROOT"/var/lib/dpkg/lock* "$ROOT"/var/lib/apt/lists/lock
+  # The package notes when it was installed, and the device starts its clock from it.
+  if [ -f "$ROOT/etc/fake-hwclock.data" ]; then date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S' >"$ROOT/etc/fake-hwclock.data"; fi
   if [ -d "$ROOT/var/log" ]; then find "$ROOT/var/log" -type f -delete; fi
   find "$ROOT" -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 }
