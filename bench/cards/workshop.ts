@@ -47,10 +47,9 @@ export class Workshop {
     this.#site = path.join(scratch, 'site');
     await mkdir(this.images, { recursive: true });
     await mkdir(cacheDirectory);
-    for (const kept of ['bases', 'os-bases']) {
-      await cp(path.join(context.cacheDirectory, kept), path.join(cacheDirectory, kept), { recursive: true }).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'ENOENT') throw error;
-      });
+    for (const kept of ['bases', 'boot-kits']) {
+      const from = path.join(context.cacheDirectory, kept);
+      if (existsSync(from)) await cp(from, path.join(cacheDirectory, kept), { recursive: true });
     }
     await run(context, { program: 'ssh-keygen', args: ['-q', '-t', 'ed25519', '-N', '', '-C', 'bench', '-f', this.identityFile] });
     this.#context = { ...context, cacheDirectory };

@@ -21,15 +21,15 @@ make_reproducible() {
     "$ROOT/etc/.pwd.lock" "$ROOT/var/cache/ldconfig/aux-cache" \
     "$ROOT"/var/cache/debconf/*-old "$ROOT"/var/lib/dpkg/*-old "$ROOT"/var/lib/dpkg/lock* "$ROOT"/var/lib/apt/lists/lock
   if [ -d "$ROOT/var/log" ]; then find "$ROOT/var/log" -type f -delete; fi
-  find "$ROOT" -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
   keep_caches
+  find "$ROOT" -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 }
 
 # What the packages made of /usr when they were configured (linker cache, hardware database, message catalogue, users) is not
-# made again at the first boot: systemd.unit(5), ConditionNeedsUpdate=. As systemd-update-done.service(8) writes them.
+# made again at the first boot: these files are as old as /usr (systemd.unit(5), ConditionNeedsUpdate=).
 keep_caches() {
   for directory in etc var; do
-    printf 'TIMESTAMP_NSEC=%s\n' "$(date -r "$ROOT/usr" +%s%N)" >"$ROOT/$directory/.updated"
+    : >"$ROOT/$directory/.updated"
     touch -r "$ROOT/usr" "$ROOT/$directory/.updated"
   done
 }
