@@ -6,10 +6,10 @@ export interface Measured {
 }
 
 /** One Markdown document: it is readable on a terminal, too. */
-export function formatReport(measured: readonly Measured[], machine: readonly string[], command: string): string {
+export function formatReport(measured: readonly Measured[], machine: readonly string[], command: string, title = 'Benchmark results'): string {
   const targets = measured.flatMap(({ result }) => result.targets);
   return [
-    '# Benchmark results',
+    `# ${title}`,
     '',
     `Written by \`${command}\`; docs/benchmarks.md says what is measured and how to read it.`,
     '',
@@ -28,6 +28,15 @@ export function formatReport(measured: readonly Measured[], machine: readonly st
     ]),
     '',
   ].join('\n');
+}
+
+/** Puts a report in the place of the part of `results` that has its first-level heading, or behind all others. */
+export function replacePart(results: string, report: string): string {
+  const parts = results.split(/^(?=# )/m).filter((part) => part.trim() !== '');
+  const headingOf = (part: string) => part.split('\n', 1)[0];
+  const at = parts.findIndex((part) => headingOf(part) === headingOf(report));
+  const all = at === -1 ? [...parts, report] : parts.with(at, report);
+  return `${all.map((part) => part.trim()).join('\n\n')}\n`;
 }
 
 function formatTarget(target: Target): string[] {

@@ -53,7 +53,7 @@ export async function systemLayers(directory: string, leastBytes: number, count:
 }
 
 /** Files of /usr/lib in the order of their names; none so large that it alone would be the image. */
-async function systemFiles(leastBytes: number): Promise<string[]> {
+export async function systemFiles(leastBytes: number): Promise<string[]> {
   const largestFileBytes = 24 * 2 ** 20;
   const entries = await readdir('/usr/lib', { recursive: true, withFileTypes: true });
   const names = entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name)).sort();

@@ -36,7 +36,7 @@ export interface BakePlan {
 }
 
 /** A finished image is downloaded and flashed many times and made once; levels above cost minutes for a few percent (bench/RESULTS.md). */
-const defaultLevel = 3;
+export const defaultLevel = 1;
 
 /**
  * @throws ShipError E_WRONG_ARCHITECTURE (exit status 3) when the release has nothing for the platform, E_USAGE

@@ -21,6 +21,8 @@ export function osFiles({ firewall, securityUpdates }: OsFileChoice): readonly D
     ...deviceFiles(),
     osFile('first-boot', `${devicePaths.libraryDirectory}/first-boot`, 0o755),
     osFile('prose-ship-first-boot.service', '/etc/systemd/system/prose-ship-first-boot.service', 0o644),
+    osFile('apparmor-service.conf', '/etc/systemd/system/apparmor.service.d/prose-ship.conf', 0o644),
+    osFile('prose-ship-apparmor.service', '/etc/systemd/system/prose-ship-apparmor.service', 0o644),
     osFile('sshd.conf', '/etc/ssh/sshd_config.d/00-prose-ship.conf', 0o644),
     osFile('sudoers', '/etc/sudoers.d/010_prose-ship', 0o440),
     osFile('journald.conf', '/etc/systemd/journald.conf.d/50-prose-ship.conf', 0o644),

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { appendFile, lstat, mkdir, readFile, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, lstat, mkdir, readFile, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
@@ -97,9 +97,15 @@ test.serial('makes a foreign root file system this site\'s card, the same one ea
   t.is(await text('var/lib/prose-ship/journal'), `format\t1\nid\t${release.manifest.id}\ngoal\trollout\nstate\tuploaded\nnext\tverified\nfrom\t-\n`);
 });
 
+test.serial('what was made of /usr is not made again at the first boot', async (t) => {
+  const usr = (await stat(path.join(card, 'usr'))).mtimeMs;
+  for (const directory of ['etc', 'var']) t.is((await stat(path.join(card, directory, '.updated'))).mtimeMs, usr, directory);
+  t.regex(await readFile(path.join(card, 'etc/systemd/system/apparmor.service.d/prose-ship.conf'), 'utf8'), /^ConditionPathExists=\/var\/lib\/prose-ship\/first-boot\.done$/m);
+});
+
 test.serial('systemd sees the units enabled, sshd takes only keys, and the units are sound', async (t) => {
   const root = card;
-  for (const unit of ['ssh.service', 'docker.service', 'nftables.service', 'prose-ship.service', 'prose-ship-first-boot.service']) {
+  for (const unit of ['ssh.service', 'docker.service', 'nftables.service', 'prose-ship.service', 'prose-ship-first-boot.service', 'prose-ship-apparmor.service']) {
     t.is((await execute('systemctl', ['--root', root, 'is-enabled', unit])).stdout, 'enabled\n', unit);
   }
   const config = path.join(await temporaryDirectory('sshd'), 'sshd_config');

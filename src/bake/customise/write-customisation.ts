@@ -86,7 +86,7 @@ function settings({ os, manifest, platform }: CustomisationOptions, cmdline: rea
     debian_architecture: architecture,
     engine_minimum: minimum('engine', os.requires),
     compose_minimum: minimum('compose', os.requires),
-    enabled_units: ['ssh.service', 'docker.service', ...(os.firewall ? ['nftables.service'] : []), 'prose-ship-first-boot.service', path.basename(devicePaths.unit)].join(' '),
+    enabled_units: ['ssh.service', 'docker.service', ...(os.firewall ? ['nftables.service'] : []), 'prose-ship-first-boot.service', 'prose-ship-apparmor.service', path.basename(devicePaths.unit)].join(' '),
     cmdline_append: cmdline.join(' '),
   };
 }

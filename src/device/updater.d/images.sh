@@ -90,6 +90,7 @@ check_space_for_images() {
     esac
     need=$((need + 2 * size))
   done <"$scratch/space"
+  [ "$need" -gt 0 ] || return 0
   free=$(free_bytes "$(engine_root)")
   [ "$need" -le "$free" ] ||
     log_error E_DISK_FULL "loading needs about $need bytes in $(engine_root), $free are free; the running release was not touched"

@@ -67,7 +67,7 @@ verb_boot() {
 
 wait_for_engine() {
   tries=0
-  until docker info >/dev/null 2>&1; do
+  until engine_is_up; do
     tries=$((tries + 1))
     if [ "$tries" -gt 120 ]; then engine_answers; return 1; fi
     sleep 1

@@ -23,5 +23,15 @@ make_reproducible() {
   # The package notes when it was installed, and the device starts its clock from it.
   if [ -f "$ROOT/etc/fake-hwclock.data" ]; then date -u -d "@$SOURCE_DATE_EPOCH" '+%Y-%m-%d %H:%M:%S' >"$ROOT/etc/fake-hwclock.data"; fi
   if [ -d "$ROOT/var/log" ]; then find "$ROOT/var/log" -type f -delete; fi
+  keep_caches
   find "$ROOT" -xdev -newermt "@$SOURCE_DATE_EPOCH" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+}
+
+# What the packages made of /usr when they were configured (linker cache, hardware database, message catalogue, users) is not
+# made again at the first boot: these files are as old as /usr (systemd.unit(5), ConditionNeedsUpdate=).
+keep_caches() {
+  for directory in etc var; do
+    : >"$ROOT/$directory/.updated"
+    touch -r "$ROOT/usr" "$ROOT/$directory/.updated"
+  done
 }
