@@ -218,5 +218,7 @@ test.serial('all problems are told at once, secrets that are not there among the
   t.is(await treeDigest(bare), before);
   const good = await treeDigest(base);
   t.deepEqual(await runSetup(customisation.directory, base, await secrets(), ['--check']), { exitCode: 0, problems: [], stderr: '' });
+  t.is((await runSetup(customisation.directory, base, '', ['--check'])).exitCode, 0, 'a bake checks before it hands out secrets');
+  t.deepEqual((await runSetup(customisation.directory, base, await secretsDirectory(new Map()), ['--check'])).problems.map((one) => one.split(' ')[0]), ['E_MISSING_SECRET', 'E_MISSING_SECRET']);
   t.is(await treeDigest(base), good);
 });

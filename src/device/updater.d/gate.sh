@@ -2,8 +2,8 @@
 # The gate: a release counts as running when its containers run, stay running and answer. Polled here each second,
 # because `docker compose up --wait` fails on services that crash once and recover.
 
-# Longest time that one probe may take; a busy Pi needs several seconds for one TLS handshake.
-probe_seconds=10
+# Longest time that one probe may take. A board that is still starting up may need more than five seconds for a TLS stream.
+probe_seconds=15
 
 # gate ID: waits until everything is well, at most the plan's timeout, then soaks. E_GATE names what was not well last.
 gate() {

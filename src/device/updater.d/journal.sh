@@ -17,6 +17,8 @@ j_code=-          # error code behind a failure or rollback
 
 # A rollout that keeps dying (a release that crashes the kernel, say) is reverted when it would be resumed once more.
 max_resumes=3
+# Without a release to go back to, giving up leaves a device on which nothing runs: somebody may just be plugging it in and out.
+max_first_resumes=10
 
 journal_load() {
   [ -f "$JOURNAL" ] || return 1

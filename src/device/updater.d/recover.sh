@@ -47,7 +47,9 @@ revert_again() {
 }
 
 may_resume() {
-  [ "$j_resumes" -lt "$max_resumes" ] || return 1
+  limit=$max_resumes
+  [ "$j_from" != - ] || limit=$max_first_resumes
+  [ "$j_resumes" -lt "$limit" ] || return 1
   j_resumes=$((j_resumes + 1))
   journal_write
 }

@@ -2,7 +2,7 @@
 # Makes the root file system ROOT this site's card, in place. Runs as root on the build machine, whatever architecture ROOT
 # has: nothing of ROOT is ever run. Both `prose-ship bake` and the pi-gen stage use it.
 #   setup.sh ROOT           checks, then changes ROOT; a second run changes nothing
-#   setup.sh --check ROOT   only checks
+#   setup.sh --check ROOT   only checks; secrets too where PROSE_SHIP_SECRETS_DIR is set
 # PROSE_SHIP_SECRETS_DIR    folder with wifi-passphrase and secrets/NAME, where the card has any
 # SOURCE_DATE_EPOCH         what is newer gets this time, in seconds
 # A problem is a line `prose-ship-error<TAB>CODE<TAB>TEXT` on standard error; exit status 3: nothing was changed, 1: failed.

@@ -1,0 +1,3 @@
+import { testCards } from './matrix.ts';
+
+testCards('linux/arm/v7');
