@@ -16,6 +16,7 @@ interface PlatformFacts {
   readonly devices: readonly string[];
 }
 
+/** Debian 13's kernel does not know the card reader of a Pi 5 (CONFIG_MMC_SDHCI_BRCMSTB is off): `imagerEntry` leaves it out. */
 const platforms: Readonly<Record<string, PlatformFacts>> = {
   'linux/arm64': { bits: '64-bit', architecture: 'armv8', devices: ['pi3-64bit', 'pi4-64bit', 'pi5-64bit'] },
   'linux/arm/v7': { bits: '32-bit', architecture: 'armhf', devices: ['pi3-32bit', 'pi4-32bit', 'pi5-32bit'] },
@@ -65,7 +66,7 @@ export function imagerEntry(description: ImageDescription, urlBase: string): Ima
     release_date: created.slice(0, 'YYYY-MM-DD'.length),
     init_format: base.initFormat,
     ...(facts ? { architecture: facts.architecture } : {}),
-    devices: facts?.devices ?? [],
+    devices: (facts?.devices ?? []).filter((tag) => base.name !== 'debian' || !tag.startsWith('pi5')),
   };
 }
 

@@ -30,7 +30,8 @@ test('32-bit images go to 32-bit tags; without a compressed form the raw one is 
   const raw = sampleDescription({ platform: 'linux/arm/v7' });
   delete raw.compressed;
   const { os_list: [entry] } = list(formatImagerList([imagerEntry(raw, 'https://example.org/')]));
-  t.deepEqual(entry?.devices, ['pi3-32bit', 'pi4-32bit', 'pi5-32bit']);
+  t.is(raw.base.name, 'debian', 'whose kernel does not know the card reader of a Pi 5');
+  t.deepEqual(entry?.devices, ['pi3-32bit', 'pi4-32bit']);
   t.like(entry, { architecture: 'armhf', url: 'https://example.org/chat-linux-arm64.img', image_download_size: raw.image.sizeBytes });
 });
 
