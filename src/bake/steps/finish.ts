@@ -40,7 +40,7 @@ export async function finish(context: Context, inputs: BakeInputs, bench: Bench,
   const packages = parseDpkgStatus(await readFile(path.join(inventory, 'dpkg-status'), 'utf8'));
   const engineVersion = packages.find(({ name }) => name === 'docker.io' || name === 'docker-ce')?.version;
   const base = made(bench.base);
-  const published = await publishImage(context, {
+  const describing = publishImage(context, {
     imageFile: plan.imageFile,
     ...(compressed ? { compressedFile: compressed } : {}),
     layout,
@@ -58,6 +58,11 @@ export async function finish(context: Context, inputs: BakeInputs, bench: Bench,
     created: new Date(sourceDateEpoch * 1000),
     toolVersion,
     ...(urlBase === undefined ? {} : { urlBase }),
+  });
+  // Nobody is to flash an image whose checksums and description are missing.
+  const published = await describing.catch(async (error: unknown) => {
+    for (const file of [plan.imageFile, `${plan.imageFile}.xz`]) await rm(file, { force: true });
+    throw error;
   });
   if (!plan.keepsRaw) await rm(plan.imageFile);
   return { ...published, file: imageFileOf(plan), preload: bench.preload, unchanged: false };

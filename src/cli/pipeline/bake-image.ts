@@ -10,6 +10,7 @@ import type { Context } from '../../context.ts';
 import { requireEmulation } from '../../host/engine/emulation.ts';
 import type { Engine } from '../../host/engine/engine.ts';
 import { openEngine } from '../../host/engine/open-engine.ts';
+import { explainDiskFull } from '../../host/free-space.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import type { Release } from '../../release/read-release.ts';
 import { Secret } from '../../secret.ts';
@@ -66,6 +67,8 @@ export async function bakeImage(session: Session, { deployment, os, release, pla
     await runTasks(context, bakeTasks(context, inputs, directory, (image) => (baked = image)));
     if (!baked) throw new Error('unreachable: the last task ran');
     return baked;
+  } catch (error) {
+    throw await explainDiskFull(error, directory, 'the image');
   } finally {
     await opened?.stop();
     await rm(directory, { recursive: true, force: true });
