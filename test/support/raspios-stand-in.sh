@@ -69,7 +69,6 @@ mknod "$attributes/character" c 1 3
 mknod "$attributes/block" b 7 99
 chown 1234:4321 "$attributes/file"
 setfattr -n user.comment -v 'Grüße' "$attributes/file"
-setfattr -n trusted.note -v note "$attributes/file"
 setfacl -m u:1000:rw,g:27:r "$attributes/file"
 setfacl -d -m u:1000:rwx "$attributes/folder"
 cp "$root/usr/bin/true" "$attributes/capable"
