@@ -127,18 +127,6 @@ test.serial('a base whose engine is older than the recipe asks for', async (t) =
   t.deepEqual(await left(output), []);
 });
 
-test.serial('a size that is too small is refused with what is needed', async (t) => {
-  t.timeout(withinMs);
-  const output = path.join(site.directory, 'small/');
-  const { exitCode, result } = await site.bake(['--output', output], { os: { size: '1GiB' } });
-  t.is(exitCode, 3, JSON.stringify(result));
-  const error = result['error'] as Record<string, string>;
-  t.is(error['code'], 'E_CARD_TOO_SMALL');
-  t.regex(error['message']!, /^An image of 1073741824 bytes is too small: \d{10} bytes are needed$/);
-  t.regex(error['remedy']!, /`os\.size` to at least \d+MiB/);
-  t.deepEqual(await left(output), []);
-});
-
 test.serial('a disk that is too small for the image is told with numbers before it is written', async (t) => {
   t.timeout(withinMs);
   const small = await temporaryDirectory('small');
