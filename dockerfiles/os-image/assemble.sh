@@ -58,6 +58,8 @@ store=
 archive | mke2fs -q -F -t ext4 -b 4096 -I "$root_inode_bytes" -N "$root_inodes" -m "$root_reserved_percent" -U "$root_uuid" -L "$root_label" \
   -O "none,$root_features" -J size="$root_journal_mib" -E "hash_seed=$root_hash_seed,root_owner=0:0,lazy_itable_init=1,nodiscard,offset=$root_start_bytes" \
   -d - "$disk" "$((root_bytes / 1024))k"
+python3 /os-image/attributes.py /rootfs /work/values >/work/attributes
+[ ! -s /work/attributes ] || debugfs -w -f /work/attributes "$disk?offset=$root_start_bytes" >/work/debugfs.log 2>&1
 e2fsck -fn "$disk?offset=$root_start_bytes" >/work/e2fsck.log 2>&1 || { cat /work/e2fsck.log; exit 1; }
 
 step table

@@ -18,7 +18,7 @@ remove=$(sed -n 's/^Package: //p' "$root/var/lib/dpkg/status" |
   grep -Ex 'docker.*|containerd|runc|tini|linux-image-.*|raspi-firmware|firmware-.*|initramfs-tools.*|unattended-upgrades|nftables|dracut-install')
 # shellcheck disable=SC2086 # a list
 INITRD=No DEBIAN_FRONTEND=noninteractive dpkg --root="$root" --force-unsafe-io --force-depends --purge $remove
-rm -rf "$root"/boot/* "$root"/var/lib/docker "$root"/usr/lib/modules/*
+rm -rf "${root:?}"/boot/* "$root"/var/lib/docker "$root"/usr/lib/modules/*
 : >"$root/etc/machine-id"
 
 rm -f "$root"/etc/apt/sources.list "$root"/etc/apt/sources.list.d/*
@@ -69,7 +69,6 @@ mknod "$attributes/character" c 1 3
 mknod "$attributes/block" b 7 99
 chown 1234:4321 "$attributes/file"
 setfattr -n user.comment -v 'Grüße' "$attributes/file"
-setfattr -n trusted.note -v note "$attributes/file"
 setfacl -m u:1000:rw,g:27:r "$attributes/file"
 setfacl -d -m u:1000:rwx "$attributes/folder"
 cp "$root/usr/bin/true" "$attributes/capable"

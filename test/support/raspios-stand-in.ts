@@ -39,7 +39,7 @@ export async function raspiosStandIn(): Promise<string> {
     await mkdir(root);
     await debianTree(root);
     await makeSampleOsImage(path.join(scratch, 'image'), {
-      rootBytes: 900 * MiB,
+      rootBytes: 380 * MiB,
       cmdline: `${standInCmdline}\n`,
       populateBoot: (boot) => writeFile(path.join(boot, 'config.txt'), standInConfig),
       populateRoot: async (tree) => {
