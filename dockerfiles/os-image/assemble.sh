@@ -14,8 +14,8 @@ step setup
 PROSE_SHIP_SECRETS_DIR=/secrets sh /customise/setup.sh /rootfs
 
 step boot
-mkdir -p /work /out
-disk=/work/disk.img
+mkdir -p /making /out
+disk=/making/disk.img
 fat=$disk@@$boot_start_bytes
 if [ -s /layout/head.img.zst ]; then
   # Everything before the root partition, as the base has it.
@@ -30,18 +30,18 @@ find /rootfs/boot/firmware -mindepth 1 -newermt "@$SOURCE_DATE_EPOCH" -exec touc
   mcopy -s -m -o -i "$fat" "/rootfs/boot/firmware/$name" ::/
 done
 if [ -n "$cmdline_append" ]; then
-  mcopy -n -i "$fat" ::/cmdline.txt /work/cmdline.txt
-  line=$(tr -d '\n' </work/cmdline.txt)
+  mcopy -n -i "$fat" ::/cmdline.txt /making/cmdline.txt
+  line=$(tr -d '\n' </making/cmdline.txt)
   for word in $cmdline_append; do
     case " $line " in *" $word "*) ;; *) line="$line $word" ;; esac
   done
-  printf '%s\n' "$line" >/work/cmdline.txt
-  touch -d "@$SOURCE_DATE_EPOCH" /work/cmdline.txt
-  mcopy -m -o -i "$fat" /work/cmdline.txt ::/cmdline.txt
+  printf '%s\n' "$line" >/making/cmdline.txt
+  touch -d "@$SOURCE_DATE_EPOCH" /making/cmdline.txt
+  mcopy -m -o -i "$fat" /making/cmdline.txt ::/cmdline.txt
 fi
-dd if="$disk" of=/work/boot.img bs=1M skip="$boot_start_bytes" count="$boot_bytes" iflag=skip_bytes,count_bytes conv=sparse status=none
-fsck.fat -n /work/boot.img >/work/fsck.log || { cat /work/fsck.log; exit 1; }
-rm /work/boot.img
+dd if="$disk" of=/making/boot.img bs=1M skip="$boot_start_bytes" count="$boot_bytes" iflag=skip_bytes,count_bytes conv=sparse status=none
+fsck.fat -n /making/boot.img >/making/fsck.log || { cat /making/fsck.log; exit 1; }
+rm /making/boot.img
 
 step root
 # The engine's data folder comes as a tar of its own: an overlay cannot hold what is in it (whiteouts are devices 0:0).
@@ -58,9 +58,9 @@ store=
 archive | mke2fs -q -F -t ext4 -b 4096 -I "$root_inode_bytes" -N "$root_inodes" -m "$root_reserved_percent" -U "$root_uuid" -L "$root_label" \
   -O "none,$root_features" -J size="$root_journal_mib" -E "hash_seed=$root_hash_seed,root_owner=0:0,lazy_itable_init=1,nodiscard,offset=$root_start_bytes" \
   -d - "$disk" "$((root_bytes / 1024))k"
-python3 /os-image/attributes.py /rootfs /work/values >/work/attributes
-[ ! -s /work/attributes ] || debugfs -w -f /work/attributes "$disk?offset=$root_start_bytes" >/work/debugfs.log 2>&1
-e2fsck -fn "$disk?offset=$root_start_bytes" >/work/e2fsck.log 2>&1 || { cat /work/e2fsck.log; exit 1; }
+python3 /os-image/attributes.py /rootfs /making/values >/making/attributes
+[ ! -s /making/attributes ] || debugfs -w -f /making/attributes "$disk?offset=$root_start_bytes" >/making/debugfs.log 2>&1
+e2fsck -fn "$disk?offset=$root_start_bytes" >/making/e2fsck.log 2>&1 || { cat /making/e2fsck.log; exit 1; }
 
 step table
 for file in /layout/table/*; do
