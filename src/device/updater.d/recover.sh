@@ -6,6 +6,7 @@ recover_unfinished() {
   recover_data || return 1
   journal_load || return 0
   [ "$j_next" != - ] || return 0
+  unfinished=$j_id
   log_info "found release $j_id at '$j_state' on the way to '$j_next'"
   engine_answers || return 1
   case $j_next in
@@ -78,10 +79,22 @@ wait_for_engine() {
 
 bring_up_current() {
   current=$(link_id current)
-  if [ "$current" = - ]; then log_info 'no release is installed'; return 0; fi
+  if [ "$current" = - ]; then retry_first_install; return; fi
   install_files "$current" || return 1
   changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
   # shellcheck disable=SC2086
   start_services "$current" $changed || return 1
   log_info "release $current is up"
+}
+
+# A first release that did not pass its gate is tried again at each later boot: nothing else could run here, and what was
+# missing (power that was weak, a network that came late) may be there then.
+retry_first_install() {
+  if [ "$j_state" != rolled-back ] || [ "$j_from" != - ] || [ "$j_goal" != rollout ] || [ ! -d "$(release_dir "$j_id")" ]; then
+    log_info 'no release is installed'
+    return 0
+  fi
+  [ "${unfinished:-}" != "$j_id" ] || { error_code=$j_code && return 4; }
+  log_info "trying release $j_id again"
+  begin "$j_id" rollout && advance_to synced && replace_running
 }
