@@ -23,7 +23,7 @@ test('a plan is the site, unless the command line says otherwise, and frozen', (
     user: 'pi',
     imageFile: `/site/build/os-image/${manifest.name}-linux-arm64.img`,
     keepsRaw: false,
-    compression: { kind: 'xz', level: 3 },
+    compression: { kind: 'xz', level: 1 },
   });
   t.like(plan({ base: 'raspios-lite', preload: 'archive' }), { base: 'raspios-lite', preload: 'archive' });
   t.is(planBake(sampleOs({ sizeBytes: 4096 }), release, { outputDirectory: '/b' }).sizeBytes, 4096);
@@ -34,7 +34,7 @@ test('--output is a folder, a compressed or a raw image', (t) => {
   const stem = `${release.manifest.name}-linux-arm64`;
   t.is(plan({ output: '/out/' }).imageFile, `/out/${stem}.img`);
   t.is(plan({ output: 'cards' }).imageFile, path.resolve('cards', `${stem}.img`));
-  t.like(plan({ output: '/out/my.img.xz' }), { imageFile: '/out/my.img', keepsRaw: false, compression: { kind: 'xz', level: 3 } });
+  t.like(plan({ output: '/out/my.img.xz' }), { imageFile: '/out/my.img', keepsRaw: false, compression: { kind: 'xz', level: 1 } });
   t.like(plan({ output: '/out/my.img' }), { imageFile: '/out/my.img', keepsRaw: true, compression: { kind: 'none' } });
   const error = t.throws(() => plan({ output: '/out/my.iso' }), { instanceOf: ShipError });
   t.deepEqual([error.code, error.exitStatus], ['E_USAGE', 2]);
