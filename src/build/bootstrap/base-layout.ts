@@ -37,6 +37,7 @@ const sourcesName = 'apt.sources';
 
 /** Raised when what is made changes, so that old bases are not taken for new ones. */
 const recipeVersion = 2;
+const raspberryPiArchitectures = ['arm64', 'armhf'];
 /** Each is one busy process, emulated at that. */
 const atOnce = 2;
 
@@ -127,7 +128,9 @@ async function provideSources(context: Context, request: BootstrapRequest, direc
   const file = path.join(directory, sourcesName);
   const { suite } = request.base;
   if (!(await exists(file))) {
-    const architectures = request.platforms.flatMap((platform) => debianArchitecture(platform) ?? []);
+    // Asked for those of every Pi, too: whichever platform is added to this base later, its packages come from the same places.
+    const requested = request.platforms.flatMap((platform) => debianArchitecture(platform) ?? []);
+    const architectures = [...new Set([...raspberryPiArchitectures, ...requested])];
     const sources = await usableAptSources(context, await findAptSources(context, suite), architectures, (source) =>
       request.onWarning?.(`${source.suite} cannot be had from this machine's Debian mirror: the base is made without it`),
     );
