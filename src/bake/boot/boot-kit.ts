@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { appendFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { provideBase, type ProvidedBase } from '../../build/bases.ts';
+import { buildxBuild } from '../../build/buildx.ts';
 import { defaultSourceDateEpoch } from '../../build/plan.ts';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
@@ -27,29 +28,18 @@ export interface BootKitStep {
 
 /** Its own cache is this folder of ours, so neither attestations nor a tag are wanted. */
 export function bootKitBuild({ platform, base, outputDirectory, dockerHost }: BootKitStep): Command {
-  const bootstrapped = base.kind === 'bootstrap' ? base : undefined;
-  return {
-    program: 'docker',
-    args: [
-      'buildx',
-      'build',
-      '--progress=plain',
-      '--provenance=false',
-      '--sbom=false',
-      '--platform',
-      formatPlatform(platform),
-      '--file',
-      dockerfile,
-      '--build-arg',
-      `SOURCE_DATE_EPOCH=${defaultSourceDateEpoch}`,
-      ...(bootstrapped ? ['--build-context', `${base.reference}=oci-layout://${bootstrapped.directory}:${bootstrapped.tag}`] : []),
-      ...(bootstrapped?.aptSourcesFile ? ['--secret', `id=apt-sources,src=${bootstrapped.aptSourcesFile}`] : []),
-      '--output',
-      `type=local,dest=${outputDirectory}`,
-      contextDirectory,
-    ],
-    ...(dockerHost ? { env: { DOCKER_HOST: dockerHost } } : {}),
-  };
+  return buildxBuild({
+    ...(dockerHost ? { dockerHost } : {}),
+    contextDirectory,
+    dockerfile,
+    platforms: [platform],
+    sourceDateEpoch: defaultSourceDateEpoch,
+    args: {},
+    secretFiles: base.kind === 'bootstrap' && base.aptSourcesFile ? { 'apt-sources': base.aptSourcesFile } : {},
+    namedContexts: base.kind === 'bootstrap' ? { [base.reference]: `oci-layout://${base.directory}:${base.tag}` } : {},
+    noCache: false,
+    output: { kind: 'files', directory: outputDirectory },
+  });
 }
 
 /**
