@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { appendFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { aptSourcesSecret, baseContexts } from '../../build/base-contexts.ts';
 import { provideBase, type ProvidedBase } from '../../build/bases.ts';
 import { buildxBuild } from '../../build/buildx.ts';
 import { defaultSourceDateEpoch } from '../../build/plan.ts';
@@ -35,8 +36,8 @@ export function bootKitBuild({ platform, base, outputDirectory, dockerHost }: Bo
     platforms: [platform],
     sourceDateEpoch: defaultSourceDateEpoch,
     args: {},
-    secretFiles: base.kind === 'bootstrap' && base.aptSourcesFile ? { 'apt-sources': base.aptSourcesFile } : {},
-    namedContexts: base.kind === 'bootstrap' ? { [base.reference]: `oci-layout://${base.directory}:${base.tag}` } : {},
+    secretFiles: aptSourcesSecret([base]),
+    namedContexts: baseContexts([base]),
     noCache: false,
     output: { kind: 'files', directory: outputDirectory },
   });

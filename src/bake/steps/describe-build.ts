@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { layoutContext } from '../../build/base-contexts.ts';
 import { provideBase, type ProvidedBase } from '../../build/bases.ts';
 import { loadBase } from '../../build/graphdriver/loaded-base.ts';
 import type { Context } from '../../context.ts';
@@ -28,7 +29,7 @@ export async function describeBuild(context: Context, inputs: BakeInputs, bench:
     });
   }
   const contextOf = async (directory: string, tag: string): Promise<string> => {
-    if (readsLayouts) return `oci-layout://${directory}:${tag}`;
+    if (readsLayouts) return layoutContext({ directory, tag });
     const loaded: Extract<ProvidedBase, { kind: 'bootstrap' }> = { kind: 'bootstrap', reference: 'rootfs', directory, tag, suite: '', isCached: true };
     return `docker-image://${await loadBase(context, loaded, plan.platform, docker)}`;
   };
