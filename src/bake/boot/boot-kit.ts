@@ -7,11 +7,12 @@ import { buildxBuild } from '../../build/buildx.ts';
 import { defaultSourceDateEpoch } from '../../build/plan.ts';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
+import { machinePlatform } from '../../host/engine/emulation.ts';
 import { acquireLease } from '../../host/engine/lease.ts';
 import { openEngine } from '../../host/engine/open-engine.ts';
 import { replaceDirectory } from '../../host/files.ts';
 import { run, type Command } from '../../host/process.ts';
-import { formatPlatform, platformOfMachine, platformSlug, type Platform } from '../../oci/platform.ts';
+import { formatPlatform, platformSlug, type Platform } from '../../oci/platform.ts';
 import type { Kernel } from './kernel.ts';
 
 const dockerfiles = path.resolve(import.meta.dirname, '../../../dockerfiles');
@@ -72,7 +73,7 @@ export async function provideBootKit(context: Context, platform: Platform, log: 
 async function makeKit(context: Context, platform: Platform, directory: string, log: (line: string) => void): Promise<void> {
   const engine = await openEngine(context, { allowPrivate: true });
   try {
-    const native = platformOfMachine(process.arch === 'x64' ? 'x86_64' : process.arch);
+    const native = machinePlatform();
     const endpoint = engine.dockerHost ? { dockerHost: engine.dockerHost } : {};
     const base = await provideBase(context, {
       reference: baseReference,
