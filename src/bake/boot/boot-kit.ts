@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { aptSourcesSecret, baseContexts } from '../../build/base-contexts.ts';
 import { provideBase, type ProvidedBase } from '../../build/bases.ts';
@@ -58,10 +58,7 @@ export async function provideBootKit(context: Context, platform: Platform, log: 
     initrdFile: path.join(directory, 'initrd'),
     modulesFile: path.join(directory, 'modules.img'),
   };
-  await mkdir(kits, { recursive: true });
-  const lockFile = path.join(kits, `${platformSlug(platform)}.lock`);
-  await appendFile(lockFile, '');
-  const lease = await acquireLease(context, lockFile, 'exclusive');
+  const lease = await acquireLease(context, path.join(kits, `${platformSlug(platform)}.lock`), 'exclusive');
   try {
     if (!(await isComplete(directory))) await makeKit(context, platform, directory, log);
     return kernel;

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pLimit from 'p-limit';
 import type { Context } from '../../context.ts';
@@ -50,10 +50,7 @@ export async function bootstrapBase(context: Context, request: BootstrapRequest)
   const { base } = request;
   const tag = base.slim ? `${base.suite}-slim` : base.suite;
   const directory = path.join(context.cacheDirectory, 'bases', `debian-${tag}-${recipeVersion}-${request.sourceDateEpoch}`);
-  await mkdir(directory, { recursive: true });
-  const lockFile = path.join(directory, 'lock');
-  await appendFile(lockFile, '');
-  const lease = await acquireLease(context, lockFile, 'exclusive');
+  const lease = await acquireLease(context, path.join(directory, 'lock'), 'exclusive');
   try {
     const sources = await provideSources(context, request, directory);
     const made = await makeMissing(context, request, directory, tag, sources);
