@@ -1,8 +1,7 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../context.ts';
 import { ShipError } from '../errors.ts';
-import { replaceDirectory } from '../host/files.ts';
+import { exists, replaceDirectory } from '../host/files.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readLayout } from '../oci/layout.ts';
 import { formatPlatform, samePlatform, type Platform } from '../oci/platform.ts';
@@ -69,7 +68,7 @@ async function describeStep(request: ComponentRequest, secretFiles: Readonly<Rec
   const { plan, build, bases } = request;
   const { cacheFrom } = build;
   // buildx fails where there is no cache yet, as on the first run of CI.
-  const hasCache = cacheFrom !== undefined && (await stat(path.join(cacheFrom, 'index.json')).then(() => true, () => false));
+  const hasCache = cacheFrom !== undefined && (await exists(path.join(cacheFrom, 'index.json')));
   return {
     ...request.builder,
     contextDirectory: request.contextDirectory,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { aptSourcesSecret, baseContexts } from '../../build/base-contexts.ts';
 import { provideBase, type ProvidedBase } from '../../build/bases.ts';
@@ -10,7 +10,7 @@ import { ExitStatus, ShipError } from '../../errors.ts';
 import { machinePlatform } from '../../host/engine/emulation.ts';
 import { acquireLease } from '../../host/engine/lease.ts';
 import { openEngine } from '../../host/engine/open-engine.ts';
-import { replaceDirectory } from '../../host/files.ts';
+import { exists, replaceDirectory } from '../../host/files.ts';
 import { run, type Command } from '../../host/process.ts';
 import { formatPlatform, platformSlug, type Platform } from '../../oci/platform.ts';
 import type { Kernel } from './kernel.ts';
@@ -60,7 +60,7 @@ export async function provideBootKit(context: Context, platform: Platform, log: 
   };
   const lease = await acquireLease(context, path.join(kits, `${platformSlug(platform)}.lock`), 'exclusive');
   try {
-    if (!(await isComplete(directory))) await makeKit(context, platform, directory, log);
+    if (!(await exists(path.join(directory, 'version')))) await makeKit(context, platform, directory, log);
     return kernel;
   } finally {
     await lease.release();
@@ -97,10 +97,6 @@ async function sourceHash(): Promise<string> {
     hash.update(await readFile(file));
   }
   return hash.digest('hex').slice(0, 12);
-}
-
-async function isComplete(directory: string): Promise<boolean> {
-  return stat(path.join(directory, 'version')).then(() => true, () => false);
 }
 
 function kitFailure(error: unknown, platform: Platform): unknown {

@@ -5,6 +5,7 @@ import pLimit from 'p-limit';
 import type { Context } from '../../context.ts';
 import { ShipError } from '../../errors.ts';
 import { acquireLease } from '../../host/engine/lease.ts';
+import { exists } from '../../host/files.ts';
 import { run } from '../../host/process.ts';
 import { MediaType, type Descriptor, type ImageConfig } from '../../oci/descriptor.ts';
 import { debianArchitecture, formatPlatform, samePlatform, type Platform } from '../../oci/platform.ts';
@@ -165,10 +166,6 @@ async function readManifests(directory: string): Promise<Descriptor[]> {
       platform,
     })),
   );
-}
-
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(() => true, () => false);
 }
 
 function isFor(manifest: Descriptor, platform: Platform): boolean {
