@@ -115,7 +115,7 @@ prove_rollout() {
 
 # From `synced` to `committed`.
 replace_running() {
-  if ! prove_rollout; then journal_settle; return 3; fi
+  if ! { prove_rollout && refusable_hooks before-stop; }; then journal_settle; return 3; fi
   log_info "services to replace: ${j_changed:-none}"
   journal_intend stopped
   go_on
@@ -126,7 +126,7 @@ go_on() {
   while [ "$j_state" != committed ]; do
     next=$(state_after "$j_state")
     journal_intend "$next"
-    replace_step "$next" || { revert; return; }
+    { before_step "$next" && replace_step "$next"; } || { revert; return; }
     # After the gate an interruption comes too late: the new release is proven, the rest takes milliseconds.
     if [ -n "$interrupted" ] && [ "$next" != gated ] && [ "$next" != committed ]; then
       log_error E_INTERRUPTED "interrupted by $interrupted"
@@ -134,9 +134,11 @@ go_on() {
       return
     fi
     journal_reach "$next" "$(state_after "$next")"
+    after_step "$next"
   done
   journal_settle
   log_info "release $j_id is the current one"
+  prune_after_commit
 }
 
 replace_step() {
@@ -172,6 +174,7 @@ revert() {
   interrupted=
   [ -z "$error_code" ] || j_code=$error_code
   journal_intend rolled-back
+  harmless_hooks before-rollback
   if [ "$j_from" = - ]; then
     remove_first_install
     reverted=$?
@@ -186,6 +189,7 @@ revert() {
   fi
   error_code=$j_code
   journal_reach rolled-back
+  harmless_hooks after-rollback
   return 4
 }
 
