@@ -83,11 +83,11 @@ export async function followUpdater(context: Context, device: Device, args: read
   const watch = async () => {
     // The answer may get lost, so the run has a name from here: the updater starts it once.
     if (heard.answers === 0) {
-      const { exitCode, stderr } = await device.updater(['start', `log=${log.name}`, ...args], { expect: [1] });
+      const { exitCode, stderr } = await device.updater(['start', `log=${log.name}`, ...args], { expect: [1, 2, 126, 127] });
       if (exitCode !== 0) throw notStarted(name, stderr);
     }
     heard.answers = 1;
-    return device.updater(['follow', log.name, String(log.lines)], { expect: [1, 2, 3, 4], onLine: (text) => log.take(text) });
+    return device.updater(['follow', log.name, String(log.lines)], { expect: [1, 2, 3, 4, 126, 127], onLine: (text) => log.take(text) });
   };
   const result = await keepWatching(context, device, report, progress, watch, options).catch((error: unknown) => {
     throw error instanceof ShipError && !ownRemedies.includes(error.code) ? unwatched(name, error) : error;
