@@ -68,7 +68,7 @@ test.serial('an update recreates only what changed, apart from the session that 
   t.not(await device.container('web'), before.web);
   const inventory = await device.inventory();
   t.is(inventory.previousId, current);
-  t.regex(await device.read(`${devicePaths.stateDirectory}/audit.log`), new RegExp(`\tsomeone\trollout ${id}\tdone\n$`));
+  t.regex(await device.read(`${devicePaths.stateDirectory}/audit.log`), new RegExp(`\tsomeone\trollout ${id}\tdone\tseconds=\\d+ from=${current} to=${id} log=rollout-\\S+\\.log\n$`));
   current = id;
   const again = await device.run(`rollout ${id}`);
   t.is(again.status, 0, again.output);
@@ -300,5 +300,5 @@ test.serial('after a power cut the current release comes up by itself', async (t
   t.is(await device.answer(), '7.2.0');
   const status = (await device.host.exec([devicePaths.updater, 'status'])).stdout;
   t.regex(status, /^container\tweb\trunning\t-\t0$/m);
-  t.regex(status, /^audit\t.*\tboot\tdone$/m);
+  t.regex(status, /^audit\t.*\tboot\tdone\tseconds=/m);
 });

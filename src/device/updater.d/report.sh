@@ -91,6 +91,7 @@ verb_status() {
   if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then
     read_lock
     key_value locked "$(describe_lock)"
+    [ -z "$l_log" ] || key_value run "$l_log"
   fi
   current=$(link_id current)
   if [ "$current" != - ]; then

@@ -12,7 +12,7 @@ lock_wait_seconds=5
 # Longer than any step that says nothing: a large image is loaded, the data is copied.
 hung_after_seconds=1800
 # What a run that is ended may take to revert by itself; then it is killed, and the next one reverts.
-end_wait_seconds=30
+end_wait_seconds=20
 
 boot_id() {
   cat /proc/sys/kernel/random/boot_id
@@ -61,7 +61,7 @@ lock_processes() {
 
 # read_lock: who has the lock, since when, and the age of the last sign of progress; empty where that is not known.
 read_lock() {
-  l_owner='' l_run='' l_pid='' l_boot='' l_uptime='' lock_age='' heartbeat_age=''
+  l_owner='' l_run='' l_pid='' l_boot='' l_uptime='' l_log='' lock_age='' heartbeat_age=''
   while IFS=$TAB read -r key value; do
     case $key in
       owner) l_owner=$value ;;
@@ -69,10 +69,11 @@ read_lock() {
       pid) l_pid=$value ;;
       boot) l_boot=$value ;;
       uptime) l_uptime=$value ;;
+      log) l_log=$value ;;
     esac
   done 2>/dev/null <"$LOCK_FILE"
   # Then the text is that of an older run: whoever has the lock took it with another program.
-  if [ "$l_boot" != "$(boot_id)" ] || [ -z "$(lock_processes)" ]; then l_owner='' l_run='' l_uptime=''; fi
+  if [ "$l_boot" != "$(boot_id)" ] || [ -z "$(lock_processes)" ]; then l_owner='' l_run='' l_uptime='' l_log=''; fi
   [ -n "$l_uptime" ] || return 0
   read_uptime
   lock_age=$((uptime_now - l_uptime))

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Context } from '../context.ts';
-import { ExitStatus, ShipError } from '../errors.ts';
-import type { TaskReport } from '../tasks.ts';
-import type { Device } from './device.ts';
+import type { Context } from '../../context.ts';
+import { ExitStatus, ShipError } from '../../errors.ts';
+import type { TaskReport } from '../../tasks.ts';
+import type { Device } from '../device.ts';
 
 /** A host that was away for longer than this is left to itself. */
 export const giveUpAfterMs = 15 * 60_000;
