@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Context } from '../context.ts';
+import { parseRolloutLogLine } from '../device/rollout-log.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
+import type { RunResult } from '../host/process.ts';
 import type { TaskReport } from '../tasks.ts';
 import type { Device } from './device.ts';
 import { keepWatching, type WatchOptions } from './watch/keep-watching.ts';
@@ -19,11 +21,12 @@ export async function followUpdater(context: Context, device: Device, args: read
   const log = new RunLog(`${verb}-${Date.now()}-${randomBytes(4).toString('hex')}.log`, report);
   const resumed = new Map<string, RunLog>();
   let started = false;
+  let refusal: ShipError | undefined;
   const watch = async (): Promise<number> => {
     // The answer may get lost, so the run has a name from here: the updater starts it once.
     if (!started) {
-      const { exitCode, stderr } = await device.updater(['start', `log=${log.name}`, ...args], { expect: [1, 2, 126, 127] });
-      if (exitCode !== 0) throw notStarted(name, stderr);
+      const answer = await device.updater(['start', `log=${log.name}`, ...args], { expect: [1, 2, 3, 126, 127] });
+      if (answer.exitCode !== 0) throw (refusal = notStarted(name, answer));
       started = true;
     }
     const status = await followLog(device, log);
@@ -31,13 +34,12 @@ export async function followUpdater(context: Context, device: Device, args: read
   };
   const heard = () => log.lines + Number(started);
   const status = await keepWatching(context, device, report, heard, watch, options).catch((error: unknown) => {
-    throw error instanceof ShipError && !ownRemedies.includes(error.code) ? unwatched(name, error) : error;
+    // These say themselves what becomes of the host.
+    const isClear = error === refusal || (error instanceof ShipError && error.code === 'E_LINK_LOST');
+    throw error instanceof ShipError && !isClear ? unwatched(name, error) : error;
   });
   if (status !== 0) throw failure(name, verb, log, status);
 }
-
-/** Errors that say themselves what becomes of the host. */
-const ownRemedies: readonly string[] = ['E_LINK_LOST', 'E_UPDATER'];
 
 function failure(name: string, verb: string, log: RunLog, exitCode: number): ShipError {
   const { firstError, tail } = log;
@@ -63,12 +65,15 @@ function failure(name: string, verb: string, log: RunLog, exitCode: number): Shi
   });
 }
 
-function notStarted(name: string, output: string): ShipError {
+/** The host could not even write a log, and may say why. */
+function notStarted(name: string, { exitCode, stdout, stderr }: RunResult): ShipError {
+  const said = stdout.split('\n').map(parseRolloutLogLine).find((line) => line?.kind === 'error');
   return new ShipError({
-    code: 'E_UPDATER',
-    message: `${name}: the updater could not be started`,
-    output,
+    code: said?.code ?? 'E_UPDATER',
+    message: `${name}: ${said?.text ?? 'the updater could not be started'}`,
+    output: stderr,
     remedy: `\`prose-ship status ${name}\` shows the state of the host; its disk may be full.`,
+    exitStatus: exitCode === 3 ? ExitStatus.preflight : ExitStatus.failed,
   });
 }
 

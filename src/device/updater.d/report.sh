@@ -73,15 +73,6 @@ stored_prefix() {
   printf '%s' "$prefix"
 }
 
-# content_store ROOT: where the blobs of the containerd store lie.
-content_store() {
-  for blobs in "$1/containerd/daemon" /var/lib/containerd; do
-    blobs=$blobs/io.containerd.content.v1.content/blobs/sha256
-    [ ! -d "$blobs" ] || break
-  done
-  printf '%s' "$blobs"
-}
-
 verb_status() {
   make_scratch ask
   key_value format 1

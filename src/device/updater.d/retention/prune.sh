@@ -28,7 +28,8 @@ prune_releases() {
     plan_lines "$id" file | cut -f 1 >>"$scratch/kept-files"
     plan_lines "$id" image | cut -f 4 >>"$scratch/known-layers"
   done <"$scratch/kept"
-  for directory in "$STATE_DIR"/releases/* "$STATE_DIR"/releases/.old-*; do
+  # Those with a dot are what a power cut left while a release was taken in.
+  for directory in "$STATE_DIR"/releases/* "$STATE_DIR"/releases/.old-* "$STATE_DIR"/releases/.new-*; do
     id=${directory##*/}
     if [ ! -d "$directory" ] || is_kept "$id"; then continue; fi
     is_release_id "$id" && remove_images "$id"
