@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { devicePaths } from '../../src/device/files.ts';
 import { parseRolloutLogLine } from '../../src/device/rollout-log.ts';
-import { ShipError } from '../../src/errors.ts';
+import { interrupted, ShipError } from '../../src/errors.ts';
 import { withDevice } from '../../src/ship/device.ts';
 import { followUpdater } from '../../src/ship/rollout.ts';
 import type { WatchOptions } from '../../src/ship/watch/keep-watching.ts';
@@ -54,8 +54,8 @@ interface Watched {
 }
 
 /** Follows a verb, and does something once its log holds a text. */
-async function watch(args: readonly string[], after: string, disturb: () => Promise<unknown>, options: WatchOptions = {}): Promise<Watched> {
-  const { context } = recordingContext({ environment: { ...process.env, ...environment } });
+async function watch(args: readonly string[], after: string, disturb: () => Promise<unknown>, { signal, ...options }: WatchOptions & { signal?: AbortSignal } = {}): Promise<Watched> {
+  const { context } = recordingContext({ environment: { ...process.env, ...environment }, ...(signal ? { signal } : {}) });
   const shown: string[] = [];
   const warnings: string[] = [];
   const report: TaskReport = {
@@ -158,6 +158,23 @@ test.serial('a host that stays away is left to itself, and says later how it end
   t.is(later.exitCode, 0, later.stderr);
   t.is(later.result['status'], 0);
   t.regex(later.stdout, /state {2}committed/);
+  t.is((await device.inventory()).currentId, id);
+});
+
+test.serial('Ctrl-C while the link is away ends the watching at once, and nothing else', async (t) => {
+  t.timeout(60_000);
+  const id = await device.upload(release(3));
+  const stopping = new AbortController();
+  const watched = await watch(['rollout', id], 'watching for', async () => {
+    await device.host.setLinkUp(false);
+    await delay(6_000);
+    stopping.abort(interrupted());
+  }, { signal: stopping.signal });
+  t.like(watched.error, { code: 'E_INTERRUPTED', exitStatus: 130 });
+  t.regex(watched.error?.remedy ?? '', /pi finishes or reverts by itself/);
+  t.regex(watched.warnings[0] ?? '', /connection to pi is lost/);
+  await device.host.setLinkUp(true);
+  t.is((await device.host.exec([devicePaths.updater, 'follow'], { timeoutMs: 20_000 })).exitCode, 0);
   t.is((await device.inventory()).currentId, id);
 });
 

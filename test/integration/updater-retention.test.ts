@@ -90,6 +90,23 @@ test.serial('what was pushed and waits for its rollout stays', async (t) => {
   });
 });
 
+test.serial('a way back over two formats of the data puts back the copy of the right one', async (t) => {
+  t.timeout(60_000);
+  await withDevice({}, async (device, ship) => {
+    const writing = (version: string, dataVersion: number) => {
+      const command = ['/bin/sh', '-c', `echo ${dataVersion} >>/data/formats; exec /bin/busybox sleep 100000`];
+      return release(version, [3, 0], { dataVersion, services: [{ name: 'web', content: version, command }] });
+    };
+    const formats = async () => (await device.host.exec('cat /var/lib/docker/volumes/sample_data/_data/formats')).stdout;
+    for (const [version, dataVersion] of [['1.0.0', 1], ['2.0.0', 2], ['3.0.0', 3]] as const) await ship(writing(version, dataVersion));
+    t.is(await formats(), '1\n2\n3');
+    const { id = '' } = (await device.inventory()).releases.find(({ version }) => version === '1.0.0') ?? {};
+    const back = await device.run(`rollback ${id}`);
+    t.is(back.status, 0, back.output);
+    t.is(await formats(), '1\n1');
+  });
+});
+
 for (const store of ['overlay2', 'containerd'] as const) {
   // A release has 8 MiB of its own, which the containerd store keeps twice, and shares a base of a megabyte.
   const ownBytes = (store === 'containerd' ? 17 : 8.2) * mebibyte;

@@ -40,12 +40,12 @@ choose_data() {
   restore=-
   data_differs "$1" "$2" || return 0
   [ "$(data_version "$1")" -lt "$(data_version "$2")" ] || return 0
-  [ -d "$SNAPSHOTS_DIR/$2" ] || {
+  restore=$(copy_of_version "$(data_version "$1")" "$2")
+  [ "$restore" != - ] || {
     log_error E_ROLLBACK_IMPOSSIBLE "the data has version $(data_version "$2"), release $1 needs $(data_version "$1"), and no copy from before is left"
     return 1
   }
-  restore=$2
-  log_warning "the data goes back to the copy from before release $2; today's is kept in $SNAPSHOTS_DIR/$1"
+  log_warning "the data goes back to the copy from before release $restore; today's is kept in $SNAPSHOTS_DIR/$1"
 }
 
 # begin ID GOAL [RESTORE]: where a release starts from. What was prepared before and not damaged since passes quickly.
