@@ -102,7 +102,7 @@ test.serial('a run that hangs is killed, and what it left half-way is finished o
 test.serial('nobody is ended where nobody holds the lock, or another program does', async (t) => {
   const free = await device.run('steal-lock');
   t.is(free.status, 0, free.output);
-  const holder = device.host.exec(`flock ${stateDirectory}/lock sleep 12`);
+  const holder = device.host.exec(`flock ${stateDirectory}/lock sleep 5`);
   await device.host.exec(`while flock -n ${stateDirectory}/lock true; do sleep 0.1; done`, { timeoutMs: 10_000 });
   t.deepEqual(await status('locked'), ['a program that is not a run of the updater']);
   const refused = await device.run('steal-lock');

@@ -33,7 +33,9 @@ heartbeat() {
 # take_lock RUN: with $steal (hung, or owner and $steal_owner) also from another run.
 take_lock() {
   exec 7>>"$LOCK_FILE"
-  if ! flock -w "$lock_wait_seconds" 7; then
+  wait_seconds=$lock_wait_seconds
+  [ "$steal" = no ] || wait_seconds=0
+  if ! flock -w "$wait_seconds" 7; then
     read_lock
     if ! may_steal; then log_error E_LOCKED "$(refusal)"; return 1; fi
     steal_lock || return 1
