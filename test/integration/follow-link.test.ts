@@ -100,6 +100,7 @@ test.serial('a cable that is pulled for some seconds: the log goes on where it s
   });
   t.is(watched.error, undefined);
   t.deepEqual(texts(watched), watched.logged);
+  t.true(watched.logged.length > 5, watched.logged.join('\n'));
   t.is(watched.shown.filter((text) => text === 'committed').length, 1);
   t.regex(watched.warnings[0] ?? '', /^The connection to pi is lost: .*pi goes on by itself; connecting again, for up to 15 minutes$/);
   t.regex(watched.warnings.at(-1) ?? '', /^connected to pi again after \d+ s$/);
@@ -117,6 +118,7 @@ test.serial('an SSH server that is killed and comes back: nothing is shown twice
   });
   t.is(watched.error, undefined);
   t.deepEqual(texts(watched), watched.logged);
+  t.true(watched.logged.length > 5, watched.logged.join('\n'));
   t.true(watched.warnings.length >= 2, watched.warnings.join('\n'));
   t.is((await device.inventory()).currentId, id);
 });
@@ -143,6 +145,7 @@ exec ${updater}.real "$@"
   t.is(watched.error, undefined);
   t.is(watched.runs, 1);
   t.deepEqual(texts(watched), watched.logged);
+  t.true(watched.logged.length > 5, watched.logged.join('\n'));
   t.regex(watched.warnings[0] ?? '', /connection to pi is lost/);
 });
 
