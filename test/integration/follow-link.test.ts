@@ -14,6 +14,7 @@ import type { SampleRelease } from '../device/sample-release.ts';
 import { proseShip } from '../support/command-line.ts';
 import { recordingContext } from '../support/recording-context.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { webRelease } from '../support/web-release.ts';
 
 /** Whoever watches a rollout may lose the link at any moment. Needs root, Linux, dockerd, sshd; fails without. */
 let device: Device;
@@ -207,8 +208,11 @@ test.serial('of two operators the second is told who is first, and may take over
   const refused = await proseShip(['rollback', 'pi', '--steal-lock'], { environment });
   t.is(refused.exitCode, 3, refused.stderr);
   t.regex(refused.stderr, /it counts as hung after 30 min without progress/);
-  const back = await proseShip(['rollback', 'pi', '--steal-lock-of', 'anna'], { environment });
-  t.is(back.exitCode, 0, back.stderr);
-  t.not(await device.answer(), before);
+  const { directory, manifest } = await webRelease(await temporaryDirectory('follow'), { version: '9.0.0', port: 8082 });
+  const pushed = await proseShip(['push', 'pi', '--release', directory, '--steal-lock-of', 'anna'], { environment });
+  t.is(pushed.exitCode, 0, pushed.stderr);
+  t.regex(pushed.stdout, /"id":"pi\/steal-lock","title":"Take over from another run","state":"done"/);
+  t.deepEqual((await device.inventory()).journal, { state: 'synced', id: manifest.id });
+  t.is(await device.answer(), before, "anna's release went back");
   t.regex(await device.read(`${devicePaths.stateDirectory}/audit.log`), /\tsteal-lock anna\ttook the lock from owner anna, run rollout /);
 });
