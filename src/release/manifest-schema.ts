@@ -54,6 +54,7 @@ export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject(
     soakSeconds: z.int().min(0),
   }),
   data: z.strictObject({ version: z.int().min(0), volumes: z.array(name) }),
+  retention: z.strictObject({ releases: z.int().min(2), diskBudgetBytes: z.int().min(1).exactOptional() }).exactOptional(),
   accounts: z
     .strictObject({ service: name, add: accountCommand, passwd: accountCommand, list: accountCommand })
     .exactOptional(),

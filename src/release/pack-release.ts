@@ -125,6 +125,7 @@ function describeRelease(
     ...content,
     rollout: recipe.rollout,
     data: recipe.data,
+    ...(site.retention ? { retention: site.retention } : {}),
     ...(recipe.accounts ? { accounts: recipe.accounts } : {}),
   };
   return { ...manifest, id: releaseId(manifest) };

@@ -18,7 +18,7 @@ export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): P
  * parser (docs/device.md, Plan).
  */
 export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
-  const { id, name, version, images, files, secrets, rollout, data } = manifest;
+  const { id, name, version, images, files, secrets, rollout, data, retention } = manifest;
   const lines: (readonly (string | number)[])[] = [
     ['format', 1],
     ['id', id],
@@ -35,6 +35,7 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
     ]),
     ['gate', rollout.timeoutSeconds, rollout.soakSeconds],
     ['data', data.version, ...data.volumes],
+    ...(retention ? [['retention', retention.releases, retention.diskBudgetBytes ?? 0]] : []),
   ];
   return lines.map((fields) => `${fields.join('\t')}\n`).join('');
 }

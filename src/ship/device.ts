@@ -9,9 +9,15 @@ import type { Host } from '../site/model.ts';
 /** A host that we are logged in to, and its updater. */
 export interface Device {
   readonly host: Host;
+  /** The login that stands now: another one after `reconnect`. */
   readonly connection: Connection;
   /** Runs the updater as root. */
   readonly updater: (args: readonly string[], options?: UpdaterOptions) => Promise<RunResult>;
+  /**
+   * Logs in anew, in place of a login that is lost.
+   * @throws ShipError of `connect`; the device can be asked again
+   */
+  readonly reconnect: () => Promise<void>;
 }
 
 export interface UpdaterOptions {
@@ -26,12 +32,24 @@ export interface OpenDevice extends Device {
 
 /** Logs in. @throws ShipError of `connect` */
 export async function openDevice(context: Context, host: Host, options: ConnectOptions): Promise<OpenDevice> {
-  const connection = await connect(context, host, options);
+  let connection = await connect(context, host, options);
+  let closed = false;
   return {
     host,
-    connection,
+    get connection() {
+      return connection;
+    },
     updater: (args, updaterOptions) => connection.run([devicePaths.updater, ...args], { sudo: true, ...updaterOptions }),
-    close: () => connection.close(),
+    reconnect: async () => {
+      await connection.close();
+      const again = await connect(context, host, options);
+      connection = again;
+      if (closed) await again.close();
+    },
+    close: async () => {
+      closed = true;
+      await connection.close();
+    },
   };
 }
 

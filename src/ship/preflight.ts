@@ -47,7 +47,7 @@ function checkSpace({ host, images, sendBytes }: UpdatePlan, inventory: HostInve
     throw new ShipError({
       code: 'E_HOST_DISK_FULL',
       message: `${host} has ${megabytes(freeBytes)} MB free in ${where}, the update needs ${megabytes(needBytes)} MB`,
-      remedy: 'Free space there: `docker image prune` removes images that nothing uses; old releases go with `prose-ship exec HOST --sudo -- /usr/lib/prose-ship/updater prune`.',
+      remedy: 'Free space there: `docker image prune` removes images that nothing uses; old releases go with `prose-ship exec HOST --sudo -- /usr/lib/prose-ship/updater prune`, or by themselves with `retention` in the site file.',
       exitStatus: ExitStatus.preflight,
     });
   }

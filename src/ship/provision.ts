@@ -123,7 +123,7 @@ async function layFiles(connection: Connection): Promise<string[]> {
 async function layFile(connection: Connection, file: DeviceFile, content: Buffer): Promise<boolean> {
   if (file.target === devicePaths.unit && !(await hasSystemd(connection))) return false;
   const mode = file.mode.toString(8).padStart(4, '0');
-  const script = 'cat >"$1.new" && chmod "$2" "$1.new" && chown "$3" "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
+  const script = 'mkdir -p "${1%/*}" && cat >"$1.new" && chmod "$2" "$1.new" && chown "$3" "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
   await connection.run(['sh', '-c', script, 'sh', file.target, mode, `${file.uid}:${file.gid}`], { sudo: true, input: content });
   return true;
 }

@@ -1,77 +1,79 @@
+import { randomBytes } from 'node:crypto';
 import type { Context } from '../context.ts';
-import { parseRolloutLogLine, type RolloutLogLine, type RolloutState } from '../device/rollout-log.ts';
+import { parseRolloutLogLine } from '../device/rollout-log.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
+import type { RunResult } from '../host/process.ts';
 import type { TaskReport } from '../tasks.ts';
 import type { Device } from './device.ts';
-
-/** What a state means to whoever watches. */
-const stateTexts: Readonly<Record<RolloutState, string>> = {
-  uploaded: 'uploaded',
-  verified: 'checksums verified',
-  loaded: 'images loaded',
-  synced: 'on disk',
-  stopped: 'old services stopped',
-  snapshotted: 'data ready',
-  started: 'new services started',
-  gated: 'gate passed',
-  committed: 'committed',
-  'rolled-back': 'rolled back',
-};
+import { keepWatching, type WatchOptions } from './watch/keep-watching.ts';
+import { resumedOutcome } from './watch/resumed-run.ts';
+import { followLog, RunLog } from './watch/run-log.ts';
 
 /**
- * Starts a verb of the updater detached from this login and shows its log until it ends. From here on the host finishes
- * by itself, whatever happens to this side.
- * @throws ShipError with the updater's own code; E_ROLLED_BACK (exit status 4) when the old release runs again
+ * Starts a verb of the updater detached from this login and shows its log until it ends. From here on the host finishes by
+ * itself, whatever happens to this side; a lost link is made anew, and the log goes on where it stopped.
+ * @throws ShipError with the updater's own code; E_ROLLED_BACK (exit status 4) when the old release runs again; E_LINK_LOST
  */
-export async function followUpdater(context: Context, device: Device, args: readonly string[], report: TaskReport): Promise<void> {
+export async function followUpdater(context: Context, device: Device, args: readonly string[], report: TaskReport, options: WatchOptions = {}): Promise<void> {
   context.signal.throwIfAborted();
-  const { stdout } = await device.updater(['start', ...args]);
-  const log = stdout.trim();
-  let lastError: { code: `E_${string}`; text: string } | undefined;
-  const tail: string[] = [];
-  const show = (line: RolloutLogLine): void => {
-    if (line.kind === 'state') {
-      report.detail(stateTexts[line.state]);
-      report.log(stateTexts[line.state]);
-    } else if (line.kind === 'error') {
-      // The first error is the cause; what follows comes of it.
-      lastError ??= line;
-      tail.push(line.text);
-    } else if (line.kind !== 'end') {
-      report.log(line.text, line.kind);
-      tail.push(line.text);
-    }
-  };
   const { name } = device.host;
-  const result = await device
-    .updater(['follow', log], {
-      expect: [1, 2, 3, 4],
-      onLine: (text) => {
-        const line = parseRolloutLogLine(text);
-        if (line) show(line);
-      },
-    })
-    .catch((error: unknown) => {
-      throw error instanceof ShipError ? unwatched(name, error) : error;
-    });
-  if (result.exitCode === 0) return;
-  const message = lastError?.text ?? `the updater ended with exit status ${result.exitCode}`;
-  const output = tail.slice(-25).join('\n');
-  if (result.exitCode === 4) {
-    throw new ShipError({
+  const [verb = '', release = ''] = args;
+  const log = new RunLog(`${verb}-${Date.now()}-${randomBytes(4).toString('hex')}.log`, report);
+  const resumed = new Map<string, RunLog>();
+  let started = false;
+  let refusal: ShipError | undefined;
+  const watch = async (): Promise<number> => {
+    // The answer may get lost, so the run has a name from here: the updater starts it once.
+    if (!started) {
+      const answer = await device.updater(['start', `log=${log.name}`, ...args], { expect: [1, 2, 3, 126, 127] });
+      if (answer.exitCode !== 0) throw (refusal = notStarted(name, answer));
+      started = true;
+    }
+    const status = await followLog(device, log);
+    return log.wasKilled && verb === 'rollout' ? resumedOutcome(context, device, { release, killedStatus: status, logs: resumed }, report) : status;
+  };
+  const heard = () => log.lines + Number(started);
+  const status = await keepWatching(context, device, report, heard, watch, options).catch((error: unknown) => {
+    // These say themselves what becomes of the host.
+    const isClear = error === refusal || (error instanceof ShipError && error.code === 'E_LINK_LOST');
+    throw error instanceof ShipError && !isClear ? unwatched(name, error) : error;
+  });
+  if (status !== 0) throw failure(name, verb, log, status);
+}
+
+function failure(name: string, verb: string, log: RunLog, exitCode: number): ShipError {
+  const { firstError, tail } = log;
+  const message = `${name}: ${firstError?.text ?? `the updater ended with exit status ${exitCode}`}`;
+  if (exitCode === 4) {
+    return new ShipError({
       code: 'E_ROLLED_BACK',
-      message: `${name}: ${message}. ${args[0] === 'restore' ? 'The data from before is back' : 'The release before runs again'}`,
-      output,
-      remedy: `Its log is ${log} on the host; \`prose-ship logs ${name}\` shows what the services say.`,
+      message: `${message}. ${verb === 'restore' ? 'The data from before is back' : 'The release before runs again'}`,
+      output: tail,
+      remedy: `Its log is ${log.name} on the host; \`prose-ship logs ${name}\` shows what the services say.`,
       exitStatus: ExitStatus.rolledBack,
     });
   }
-  throw new ShipError({
-    code: lastError?.code ?? 'E_UPDATER',
-    message: `${name}: ${message}`,
-    output,
-    remedy: `\`prose-ship status ${name}\` shows the state of the host.`,
-    exitStatus: result.exitCode === 3 ? ExitStatus.preflight : ExitStatus.failed,
+  return new ShipError({
+    code: firstError?.code ?? 'E_UPDATER',
+    message,
+    output: tail,
+    remedy:
+      firstError?.code === 'E_LOCKED'
+        ? `Wait until it has ended; \`prose-ship status ${name}\` shows how it gets on. One that hangs is ended with --steal-lock, any other by naming its owner: --steal-lock-of OWNER.`
+        : `\`prose-ship status ${name}\` shows the state of the host.`,
+    exitStatus: exitCode === 3 ? ExitStatus.preflight : ExitStatus.failed,
+  });
+}
+
+/** The host could not even write a log, and may say why. */
+function notStarted(name: string, { exitCode, stdout, stderr }: RunResult): ShipError {
+  const said = stdout.split('\n').map(parseRolloutLogLine).find((line) => line?.kind === 'error');
+  return new ShipError({
+    code: said?.code ?? 'E_UPDATER',
+    message: `${name}: ${said?.text ?? 'the updater could not be started'}`,
+    output: stderr,
+    remedy: `\`prose-ship status ${name}\` shows the state of the host; its disk may be full.`,
+    exitStatus: exitCode === 3 ? ExitStatus.preflight : ExitStatus.failed,
   });
 }
 

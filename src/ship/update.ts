@@ -9,7 +9,11 @@ import { preflight, type PreflightOptions } from './preflight.ts';
 import { pushTasks, secretTask, uploadedBytes } from './push.ts';
 import { followUpdater } from './rollout.ts';
 
+/** End another run first: one that hangs, or that of an owner, whatever it does. */
+export type StealLock = { readonly from: 'hung' } | { readonly from: 'owner'; readonly owner: string };
+
 export interface UpdateOptions extends PreflightOptions {
+  readonly stealLock?: StealLock | undefined;
   /** Values of the release's runtime secrets; those that are not given must be on the host. */
   readonly secrets?: ReadonlyMap<string, string>;
   /** Slows the upload down; may be shared by several hosts. */
@@ -49,6 +53,7 @@ export function updateTasks(
 ): Task[] {
   const { plan } = prepared;
   const tasks: Task[] = [
+    ...stealLockTasks(context, device, options.stealLock),
     { id: 'preflight', title: 'Check the host', run: () => checkHost(device, prepared, options) },
     secretTask(device, options.secrets ?? new Map()),
     ...pushTasks({ context, device, release, ...prepared, pace: options.pace }),
@@ -62,6 +67,13 @@ export function updateTasks(
       run: (report) => followUpdater(context, device, ['rollout', plan.release], report),
     },
   ];
+}
+
+/** The updater ends the other run, then finishes or reverts what that one left half-way. */
+export function stealLockTasks(context: Context, device: Device, steal: StealLock | undefined): Task[] {
+  if (!steal) return [];
+  const owner = steal.from === 'owner' ? [steal.owner] : [];
+  return [{ id: 'steal-lock', title: 'Take over from another run', run: (report) => followUpdater(context, device, ['steal-lock', ...owner], report) }];
 }
 
 /** Moves a host back to its previous, or a named, kept release. */

@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { ConfigurationError, ShipError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
-import type { Deployment, Host } from './model.ts';
+import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { homeDirectory, makeOs } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
@@ -13,6 +13,8 @@ import { checkValues } from './recipe/variable-definitions.ts';
 import { makeVariables } from './recipe/variables.ts';
 import { renderDeployment } from './render.ts';
 import { recipeSchema, type RecipeInput } from './schema/recipe-schema.ts';
+import { parseSize } from './schema/os-words.ts';
+import type { RetentionInput } from './schema/retention-schema.ts';
 import { siteSchema, type SiteInput } from './schema/site-schema.ts';
 import { createEngine } from './template/engine.ts';
 import { templateScope } from './template/scope.ts';
@@ -86,6 +88,7 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
       domain: site.domain,
       platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
       hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
+      ...(site.retention ? { retention: makeRetention(site.retention) } : {}),
       ...(os ? { os } : {}),
     },
     recipe: {
@@ -112,6 +115,11 @@ function makeHost(name: string, host: SiteInput['hosts'][string]): Host {
   const at = address.indexOf('@');
   const login = user ?? (at > 0 ? address.slice(0, at) : undefined);
   return { name, address: address.slice(at + 1), ...(login === undefined ? {} : { user: login }), ...(port === undefined ? {} : { port }) };
+}
+
+function makeRetention({ releases, diskBudget }: RetentionInput): RetentionPolicy {
+  const diskBudgetBytes = diskBudget === undefined ? undefined : parseSize(diskBudget);
+  return { releases, ...(diskBudgetBytes === undefined ? {} : { diskBudgetBytes }) };
 }
 
 /** References of the right shape for a rendering that only looks for mistakes. */

@@ -24,8 +24,18 @@ export interface Site {
   readonly domain: string;
   readonly platforms: readonly Platform[];
   readonly hosts: readonly Host[];
+  /** Absent: hosts keep everything until they are told to prune. */
+  readonly retention?: RetentionPolicy;
   /** The card that `bake` makes; absent where the site describes none. */
   readonly os?: OsSettings;
+}
+
+/** What a host keeps of the releases that ran there. */
+export interface RetentionPolicy {
+  /** At least 2: the current and the previous one. */
+  readonly releases: number;
+  /** Of all kept releases together, images included; absent: no limit. */
+  readonly diskBudgetBytes?: number;
 }
 
 /** What turns a base system into this site's card; what the recipe adds is in it. */

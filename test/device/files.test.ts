@@ -51,6 +51,7 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['fly'], "unknown verb 'fly'"],
     [['rollout'], "'rollout' takes the ID of a release"],
     [['rollout', '../x'], "'../x' is not the ID of a release"],
+    [['steal-lock', 'anna', 'bert'], "'steal-lock' takes at most the owner of the lock"],
     [['prune', 'all'], "'prune' takes no arguments"],
   ] as const) {
     const failure = await t.throwsAsync<Error & { code: number; stderr: string }>(execute(updater, [...words]));

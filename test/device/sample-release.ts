@@ -14,6 +14,8 @@ export interface SampleRelease {
   readonly platform?: string;
   readonly timeoutSeconds?: number;
   readonly soakSeconds?: number;
+  /** How many releases the device keeps, and of how many bytes (0: any). */
+  readonly retention?: readonly [releases: number, bytes: number];
 }
 
 export interface SampleService {
@@ -67,6 +69,7 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
   for (const { name, probes = [] } of release.services) for (const probe of probes) plan.push(['probe', name, ...probe]);
   plan.push(['gate', release.timeoutSeconds ?? 20, release.soakSeconds ?? 0]);
   plan.push(['data', release.dataVersion ?? 1, 'data']);
+  if (release.retention) plan.push(['retention', ...release.retention]);
   files.set('compose.yaml', JSON.stringify({ services: compose, volumes: { data: {} } }));
   files.set('release.json', JSON.stringify(manifest(id, release)));
   files.set(`plans/${platform}.plan`, plan.map((fields) => `${fields.join('\t')}\n`).join(''));

@@ -57,7 +57,7 @@ test.serial('an update recreates only what changed, apart from the session that 
   t.not(await device.container('web'), before.web);
   const inventory = await device.inventory();
   t.is(inventory.previousId, current);
-  t.regex(await device.read(`${devicePaths.stateDirectory}/audit.log`), new RegExp(`\tsomeone\trollout ${id}\tdone\n$`));
+  t.regex(await device.read(`${devicePaths.stateDirectory}/audit.log`), new RegExp(`\tsomeone\trollout ${id}\tdone\tseconds=\\d+ from=${current} to=${id} log=rollout-\\S+\\.log\n$`));
   current = id;
   const again = await device.run(`rollout ${id}`);
   t.is(again.status, 0, again.output);

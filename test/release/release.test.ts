@@ -6,7 +6,9 @@ import { execa } from 'execa';
 import { ConfigurationError, ExitStatus, ShipError } from '../../src/errors.ts';
 import { canonicalJson } from '../../src/release/canonical-json.ts';
 import { listFiles } from '../../src/release/checksums.ts';
+import { releaseManifestSchema } from '../../src/release/manifest-schema.ts';
 import { readRelease } from '../../src/release/read-release.ts';
+import { rolloutPlan } from '../../src/release/rollout-plan.ts';
 import { verifyRelease } from '../../src/release/verify-release.ts';
 import { packedRelease } from '../support/packed-release.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -54,6 +56,15 @@ test('the same inputs give the same bytes; another version, another id', async (
   }
   t.not(one.manifest.id, other.manifest.id);
   t.is(one.manifest.images[0]!.reference, other.manifest.images[0]!.reference);
+});
+
+test('what a host keeps stands in the plan, and in no plan of a release that says nothing', async (t) => {
+  const { manifest } = await packedRelease(layers);
+  const platform = { os: 'linux', architecture: 'arm64' };
+  t.notRegex(rolloutPlan(manifest, platform), /retention/);
+  const limited = releaseManifestSchema.parse({ ...manifest, retention: { releases: 3, diskBudgetBytes: 2 ** 32 } });
+  t.regex(rolloutPlan(limited, platform), /^retention\t3\t4294967296$/m);
+  t.regex(rolloutPlan({ ...manifest, retention: { releases: 4 } }, platform), /^retention\t4\t0$/m);
 });
 
 test('packing again into the same folder says that nothing changed', async (t) => {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import test from 'ava';
 import { createContext } from '../../src/context.ts';
 import { loadDeployment } from '../../src/site/load.ts';
-import { fixtures, goodSite, problemsOf, type ShownProblem } from './temporary-site.ts';
+import { fixtures, goodSite, problemsOf, temporarySite, type ShownProblem } from './temporary-site.ts';
 
 interface Case {
   /** Line of `goodSite` that is replaced (from 1), or text that is added. */
@@ -16,7 +16,7 @@ interface Case {
 
 const cases: Record<string, Case> = {
   'unknown key': { replace: [5, 'domian: example.org'], code: 'E_UNKNOWN_KEY', at: '5:1', remedy: /^Did you mean 'domain'\?$/ },
-  'unknown key, nothing near': { add: 'wallpaper: 1', code: 'E_UNKNOWN_KEY', at: '6:1', remedy: /^Valid here: platforms, variables, secrets, hosts, components, os\.$/ },
+  'unknown key, nothing near': { add: 'wallpaper: 1', code: 'E_UNKNOWN_KEY', at: '6:1', remedy: /^Valid here: platforms, variables, secrets, hosts, components, retention, os\.$/ },
   'unknown nested key': { add: 'hosts:\n  pi:\n    adress: pi.local\n    address: pi.local', code: 'E_UNKNOWN_KEY', at: '8:5', remedy: /Valid here: user, port/ },
   'wrong type': { replace: [2, 'name: [demo]'], code: 'E_WRONG_TYPE', at: '2:7', message: /must be text, but is the list \["demo"\]/, remedy: /Name of the installation/ },
   'number for text': { replace: [3, 'version: 1.10'], code: 'E_WRONG_TYPE', at: '3:10', remedy: /^Put it in quotes: '1\.10'$/ },
@@ -50,6 +50,9 @@ const cases: Record<string, Case> = {
   'missing source of a component': { add: 'components: {server: {source: ./nowhere}}', code: 'E_MISSING_FILE', at: '6:31', remedy: /relative to the site file/ },
   'short commit': { add: 'components: {server: {source: {git: {url: https://git.example.org/a, commit: abc123}}}}', code: 'E_BAD_COMMIT', at: '6:78', remedy: /40 hex digits/ },
   'short checksum': { add: 'components: {server: {source: {url: https://example.org/a.tar, sha256: abc}}}', code: 'E_BAD_DIGEST', at: '6:72', remedy: /64/ },
+  'one release kept': { add: 'retention: {releases: 1}', code: 'E_BAD_VALUE', at: '6:23', remedy: /At least 2/ },
+  'budget in another unit': { add: 'retention: {diskBudget: 4 GB}', code: 'E_BAD_SIZE', at: '6:25', message: /'4 GB'/, remedy: /4GiB/ },
+  'budget that holds nothing': { add: 'retention: {diskBudget: 10MiB}', code: 'E_BAD_SIZE', at: '6:25', remedy: /At least 256MiB/ },
   'key twice': { add: 'name: other', code: 'E_DUPLICATE_KEY', at: '6:1', remedy: /Remove one/ },
   'tab as indentation': { add: 'hosts:\n\tpi: pi.local', code: 'E_YAML', at: '7:1', remedy: /spaces/ },
   'open quote': { replace: [2, 'name: "demo'], code: 'E_YAML', at: '6:1', remedy: /quote/ },
@@ -110,6 +113,16 @@ test('loads a site of a recipe outside this repository', async (t) => {
   ]);
   t.deepEqual(deployment.variables['aliases'], ['www.example.org']);
   t.true(Object.isFrozen(deployment) && Object.isFrozen(deployment.recipe.rollout.services));
+});
+
+test('what hosts keep', async (t) => {
+  const load = async (text: string) => {
+    const directory = await temporarySite(t, { 'prose-ship.yaml': `${goodSite}${text}\n` });
+    return (await loadDeployment(createContext(), path.join(directory, 'prose-ship.yaml'))).site.retention;
+  };
+  t.is(await load(''), undefined);
+  t.deepEqual(await load('retention: {diskBudget: 800MiB}'), { releases: 2, diskBudgetBytes: 800 * 2 ** 20 });
+  t.deepEqual(await load('retention: {releases: 5}'), { releases: 5 });
 });
 
 test('keys with nothing after them mean the default', async (t) => {

@@ -9,7 +9,7 @@ import type { UpdatePlan } from '../../ship/plan-update.ts';
 import { runTasks, type TaskReport } from '../../tasks.ts';
 import type { Release } from '../../release/read-release.ts';
 import type { Host } from '../../site/model.ts';
-import { connectOptions, tellWhenSlow } from '../commands/host/host-verb.ts';
+import { connectOptions, stealLock, tellWhenSlow } from '../commands/host/host-verb.ts';
 import { formatBytes, formatTable } from '../report/format.ts';
 import { runtimeSecrets } from './runtime-secrets.ts';
 import { hostsOf, releaseOf, siteIfAny } from './site.ts';
@@ -62,6 +62,7 @@ export async function shipRelease(
     pace,
     allowDowngrade: options['allowDowngrade'] === true,
     skipUnready: options['skipUnready'] === true,
+    stealLock: stealLock(options),
     revertOnFailure: options['revertOnFailure'] === true,
     title: (plan) => `${plan.host}: ${summary(plan)}`,
     onPrepared: quiet,

@@ -43,7 +43,19 @@ take_snapshot() {
     log_info "copying the data of $volume"
     cp -a --reflink=auto "$mountpoint" "$unfinished/$volume" || { log_error E_SNAPSHOT "the data of $volume cannot be copied"; return 1; }
   done <"$scratch/volumes"
+  data_version "$2" >"$unfinished/.data-version"
   sync && mv -T "$unfinished" "$SNAPSHOTS_DIR/$1" && sync "$SNAPSHOTS_DIR"
+}
+
+# copy_of_version VERSION CURRENT: the newest release whose copy from before it holds data of that version, or `-`. One
+# that does not say its version was made by an older updater, which kept only what was one step back.
+copy_of_version() {
+  found=$({ printf '%s\n' "$2"; reversed 2>/dev/null <"$HISTORY_FILE"; } | while IFS= read -r id; do
+    [ -d "$SNAPSHOTS_DIR/$id" ] || continue
+    copied=$(cat "$SNAPSHOTS_DIR/$id/.data-version" 2>/dev/null)
+    if [ "${copied:-$1}" = "$1" ]; then printf '%s' "$id"; break; fi
+  done)
+  printf '%s' "${found:--}"
 }
 
 # restore_snapshot ID: the volumes as they were before release ID. Can be repeated after an interruption.

@@ -40,6 +40,7 @@ soak() {
 }
 
 observe() {
+  heartbeat
   containers_of "$1" >"$scratch/observed"
 }
 

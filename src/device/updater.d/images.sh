@@ -10,6 +10,15 @@ image_ready() {
   [ "$(docker image inspect -f "$layers_format" "$1" 2>/dev/null)" = "$2" ]
 }
 
+# content_store ROOT: where the containerd store keeps its blobs.
+content_store() {
+  for blobs in "$1/containerd/daemon" /var/lib/containerd; do
+    blobs=$blobs/io.containerd.content.v1.content/blobs/sha256
+    [ ! -d "$blobs" ] || break
+  done
+  printf '%s' "$blobs"
+}
+
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
 image_usable() {
   created=$(docker create --pull never "$1" /prose-ship-probe 2>"$scratch/create") || return 1

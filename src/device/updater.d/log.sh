@@ -4,6 +4,7 @@
 
 LOG_DIR=$STATE_DIR/log
 AUDIT_LOG=$STATE_DIR/audit.log
+audit_bytes=262144
 
 # The code of the last error, for the journal and the audit log.
 error_code=
@@ -18,6 +19,7 @@ log_line() {
   line=$(printf '%s\t%s' "$(date +%s)" "$1")
   printf '%s\n' "$line" >&8
   printf '%s\n' "$line" 2>/dev/null || :
+  heartbeat
 }
 
 log_info() { log_line "info$TAB$(one_line "$*")"; }
@@ -48,6 +50,19 @@ operator() {
   one_line "$name${from:+ from ${from%% *}}"
 }
 
+# audit VERB RESULT [DETAILS]: one line a run. The file is bounded: one older one is kept.
 audit() {
-  printf '%s\t%s\t%s\t%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(operator)" "$1" "$2" >>"$AUDIT_LOG"
+  [ "$(stat -c %s "$AUDIT_LOG" 2>/dev/null || echo 0)" -lt "$audit_bytes" ] || mv -f "$AUDIT_LOG" "$AUDIT_LOG.1"
+  printf '%s\t%s\t%s\t%s%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(operator)" "$1" "$2" "${3:+$TAB$3}" >>"$AUDIT_LOG"
+}
+
+# audit_details SECONDS: KEY=VALUE words; from and to are what was the current release before and after.
+audit_details() {
+  printf 'seconds=%s from=%s to=%s' "$1" "$audit_from" "$(link_id current)"
+  [ -z "$error_code" ] || printf ' code=%s' "$error_code"
+  printf ' log=%s' "$log_name"
+}
+
+last_audits() {
+  cat "$AUDIT_LOG.1" "$AUDIT_LOG" 2>/dev/null | tail -n 10
 }

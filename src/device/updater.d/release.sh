@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Release directories: taking them from the drop zone, checking them, installing their files, removing old ones.
+# Release directories: taking them from the drop zone, checking them, installing their files.
 
 INCOMING_DIR=$STATE_DIR/incoming
 FILES_DIR=$STATE_DIR/files
@@ -87,46 +87,4 @@ check_secrets() {
     [ -f "$STATE_DIR/secrets/$name" ] || missing="$missing $name"
   done <"$scratch/secrets"
   [ -z "$missing" ] || log_error E_MISSING_SECRET "$STATE_DIR/secrets lacks what release $1 needs:$missing"
-}
-
-# prune: keeps current, previous and what the journal is still working on.
-verb_prune() {
-  recover_unfinished || return
-  sweep_backups
-  current=$(link_id current) previous=$(link_id previous)
-  : >"$scratch/kept-images"
-  : >"$scratch/kept-files"
-  for id in $current $previous; do
-    if [ "$id" = - ] || [ ! -d "$(release_dir "$id")" ]; then continue; fi
-    plan_lines "$id" image | cut -f 2 >>"$scratch/kept-images"
-    plan_lines "$id" file | cut -f 1 >>"$scratch/kept-files"
-  done
-  for directory in "$STATE_DIR"/releases/* "$STATE_DIR"/releases/.old-*; do
-    id=${directory##*/}
-    if [ ! -d "$directory" ] || [ "$id" = "$current" ] || [ "$id" = "$previous" ]; then continue; fi
-    is_release_id "$id" && remove_images "$id"
-    rm -rf "$directory" "$STATE_DIR/snapshots/$id"
-    log_info "removed release $id"
-  done
-  for directory in "$FILES_DIR"/* "$STATE_DIR"/snapshots/* "$STATE_DIR"/snapshots/.*.new; do
-    [ -d "$directory" ] || continue
-    case $directory in
-      "$FILES_DIR"/*) grep -qxF -e "${directory##*/}" "$scratch/kept-files" && continue ;;
-      *) if [ "${directory##*/}" = "$current" ] || [ "${directory##*/}" = "$previous" ]; then continue; fi ;;
-    esac
-    rm -rf "$directory"
-  done
-  # What an interrupted upload left; one that is under way now is younger than a day.
-  find "$INCOMING_DIR" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null
-  # Logs are small; the newest twenty tell enough.
-  find "$LOG_DIR" -type f -name '*.log' -printf '%T@ %p\n' | sort -rn | sed -e '1,20d' -e 's/^[^ ]* //' |
-    while IFS= read -r log; do rm -f "$log"; done
-}
-
-# The images of a release, except those that a kept one uses too.
-remove_images() {
-  [ -f "$(plan_file "$1")" ] || return 0
-  plan_lines "$1" image | cut -f 2 | while IFS= read -r reference; do
-    grep -qxF -e "$reference" "$scratch/kept-images" || docker image rm "$reference" >/dev/null 2>&1 || :
-  done
 }

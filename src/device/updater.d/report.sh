@@ -62,10 +62,7 @@ report_chains() {
 # digests, so only layers whose uncompressed blob is there may be left out.
 stored_prefix() {
   prefix=
-  for blobs in "$1/containerd/daemon" /var/lib/containerd; do
-    blobs=$blobs/io.containerd.content.v1.content/blobs/sha256
-    [ ! -d "$blobs" ] || break
-  done
+  blobs=$(content_store "$1")
   saved_ifs=$IFS
   IFS=,
   for layer in $2; do
@@ -82,12 +79,16 @@ verb_status() {
   key_value updater "$version"
   report_releases
   if journal_load && [ "$j_next" != - ]; then key_value under-way "$j_next"; fi
-  if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then key_value locked "$(lock_owner)"; fi
+  if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then
+    read_lock
+    key_value locked "$(describe_lock)"
+    [ -z "$l_log" ] || key_value run "$l_log"
+  fi
   current=$(link_id current)
   if [ "$current" != - ]; then
     containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _; do
       key_value container "$service$TAB$state$TAB$health$TAB$restarts"
     done
   fi
-  [ ! -f "$AUDIT_LOG" ] || tail -n 10 "$AUDIT_LOG" | while IFS= read -r line; do key_value audit "$line"; done
+  last_audits | while IFS= read -r line; do key_value audit "$line"; done
 }

@@ -40,12 +40,12 @@ choose_data() {
   restore=-
   data_differs "$1" "$2" || return 0
   [ "$(data_version "$1")" -lt "$(data_version "$2")" ] || return 0
-  [ -d "$SNAPSHOTS_DIR/$2" ] || {
+  restore=$(copy_of_version "$(data_version "$1")" "$2")
+  [ "$restore" != - ] || {
     log_error E_ROLLBACK_IMPOSSIBLE "the data has version $(data_version "$2"), release $1 needs $(data_version "$1"), and no copy from before is left"
     return 1
   }
-  restore=$2
-  log_warning "the data goes back to the copy from before release $2; today's is kept in $SNAPSHOTS_DIR/$1"
+  log_warning "the data goes back to the copy from before release $restore; today's is kept in $SNAPSHOTS_DIR/$1"
 }
 
 # begin ID GOAL [RESTORE]: where a release starts from. What was prepared before and not damaged since passes quickly.
@@ -115,7 +115,7 @@ prove_rollout() {
 
 # From `synced` to `committed`.
 replace_running() {
-  if ! prove_rollout; then journal_settle; return 3; fi
+  if ! { prove_rollout && refusable_hooks before-stop; }; then journal_settle; return 3; fi
   log_info "services to replace: ${j_changed:-none}"
   journal_intend stopped
   go_on
@@ -126,7 +126,7 @@ go_on() {
   while [ "$j_state" != committed ]; do
     next=$(state_after "$j_state")
     journal_intend "$next"
-    replace_step "$next" || { revert; return; }
+    { before_step "$next" && replace_step "$next"; } || { revert; return; }
     # After the gate an interruption comes too late: the new release is proven, the rest takes milliseconds.
     if [ -n "$interrupted" ] && [ "$next" != gated ] && [ "$next" != committed ]; then
       log_error E_INTERRUPTED "interrupted by $interrupted"
@@ -134,9 +134,11 @@ go_on() {
       return
     fi
     journal_reach "$next" "$(state_after "$next")"
+    after_step "$next"
   done
   journal_settle
   log_info "release $j_id is the current one"
+  prune_after_commit
 }
 
 replace_step() {
@@ -172,6 +174,7 @@ revert() {
   interrupted=
   [ -z "$error_code" ] || j_code=$error_code
   journal_intend rolled-back
+  harmless_hooks before-rollback
   if [ "$j_from" = - ]; then
     remove_first_install
     reverted=$?
@@ -186,6 +189,7 @@ revert() {
   fi
   error_code=$j_code
   journal_reach rolled-back
+  harmless_hooks after-rollback
   return 4
 }
 

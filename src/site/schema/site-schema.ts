@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { osSettings } from './os-schema.ts';
+import { retention } from './retention-schema.ts';
 import { secretSource } from './secret-source.ts';
 import { buildArgs, source } from './source-schema.ts';
 import { domainName, fileName, hostAddress, platformName, port, projectName, semanticVersion, serviceName, softwareVersion, userName, variableName } from './words.ts';
@@ -48,6 +49,7 @@ export const siteSchema = z
       .describe('Where the values of the recipe\'s secret variables come from, by name; never the values themselves.'),
     hosts: z.record(serviceName, host).default({}).describe('The devices, by a name of your choice.'),
     components: z.record(serviceName, componentOverride).default({}).describe('Changes to components of the recipe, by name.'),
+    retention: retention.optional(),
     os: osSettings.optional().describe('The card: the system that `prose-ship bake` makes around the release. Leave it out where hosts have a system already.'),
   })
   .describe('One installation of a recipe: its domain, its values, its devices.');

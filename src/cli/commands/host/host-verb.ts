@@ -1,6 +1,7 @@
 import type { Context } from '../../../context.ts';
 import type { ConnectOptions } from '../../../host/ssh/connection.ts';
 import type { Device } from '../../../ship/device.ts';
+import type { StealLock } from '../../../ship/update.ts';
 import type { Host } from '../../../site/model.ts';
 import { word, type Session, type VerbOption, type VerbOptions } from '../../verb.ts';
 
@@ -14,6 +15,18 @@ export const connectOption: VerbOption = {
   flags: '--accept-host-key <fingerprint>',
   description: 'trust an unknown host key with this fingerprint (SHA256:...) and remember it',
 };
+
+export const stealLockOptions: readonly VerbOption[] = [
+  { flags: '--steal-lock', description: 'first end a run on the host that hangs: no progress for 30 minutes' },
+  { flags: '--steal-lock-of <owner>', description: 'first end the run of this owner, whatever it does; `prose-ship status` names owners' },
+];
+
+/** What `stealLockOptions` ask for. */
+export function stealLock(options: VerbOptions): StealLock | undefined {
+  const owner = word(options['stealLockOf']);
+  if (owner !== undefined) return { from: 'owner', owner };
+  return options['stealLock'] === true ? { from: 'hung' } : undefined;
+}
 
 export const releaseOption: VerbOption = {
   flags: '--release <dir>',

@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from 'node:util';
 import { devicePaths } from '../../../device/files.ts';
 import { connectOption, hostArgument, hostsArgument, onHosts } from './host-verb.ts';
-import { words, type Verb } from '../../verb.ts';
+import { words, type Session, type Verb, type VerbOptions } from '../../verb.ts';
 
 /** status, logs and exec: what runs on a host and what it says. */
 
@@ -35,12 +35,14 @@ export const logs: Verb = {
   options: [
     { flags: '--tail <lines>', description: 'how many lines of each', default: '100' },
     { flags: '-f, --follow', description: 'go on until interrupted' },
+    { flags: '--run', description: 'the log of the last update, rollback or other run of the updater instead, until it ends' },
     connectOption,
   ],
   example: 'logs pi@raspberrypi.local server --tail 20',
   run: async (session, args, options) => {
     const { currentManifest } = await import('../../../ship/current-release.ts');
     const { emit } = session.context;
+    if (options['run'] === true) return runLog(session, words(args, 0), options);
     await onHosts(session, words(args, 0), options, async (device) => {
       const { name } = await currentManifest(device); // says clearly when nothing runs
       const follow = options['follow'] === true ? ['--follow'] : [];
@@ -56,6 +58,23 @@ export const logs: Verb = {
     return {};
   },
 };
+
+async function runLog(session: Session, hosts: readonly string[], options: VerbOptions): Promise<object> {
+  const { parseRolloutLogLine } = await import('../../../device/rollout-log.ts');
+  const onLine = (text: string) => {
+    const line = parseRolloutLogLine(text);
+    if (!line) return;
+    const [seconds, ...fields] = text.split('\t');
+    const message = [new Date(Number(seconds) * 1000).toISOString(), ...fields].join('  ');
+    if (session.json) session.context.emit({ type: 'log', level: 'info', message });
+    else session.print(message);
+  };
+  const [status] = await onHosts(session, hosts, options, async (device) => {
+    const { exitCode } = await device.updater(['follow'], { expect: [1, 2, 3, 4], onLine });
+    return exitCode;
+  });
+  return { status };
+}
 
 export const exec: Verb = {
   name: 'exec',

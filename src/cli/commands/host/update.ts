@@ -1,4 +1,4 @@
-import { connectOption, hostsArgument, releaseOption } from './host-verb.ts';
+import { connectOption, hostsArgument, releaseOption, stealLockOptions } from './host-verb.ts';
 import { words, type Verb, type VerbOption } from '../../verb.ts';
 
 /** Which hosts come first, and how many at once. */
@@ -13,6 +13,7 @@ const shipOptions: readonly VerbOption[] = [
   { flags: '--skip-unready', description: 'leave out hosts that cannot be updated now; without it, one refuses all' },
   { flags: '--allow-downgrade', description: 'ship a release that is older than what the host runs' },
   { flags: '--limit-rate <Mbit/s>', description: 'upload no faster than this, all hosts together' },
+  ...stealLockOptions,
   connectOption,
 ];
 
