@@ -12,6 +12,10 @@ export const devicePaths = {
   releasesDirectory: '/var/lib/prose-ship/releases',
   filesDirectory: '/var/lib/prose-ship/files',
   secretsDirectory: '/var/lib/prose-ship/secrets',
+  /** `SERVICE` exists while the service is stopped; it is the page to show (docs/web-services.md). */
+  maintenanceDirectory: '/var/lib/prose-ship/maintenance',
+  /** `SERVICE` exists while the service answers on the second of its two ports. */
+  secondPortDirectory: '/var/lib/prose-ship/second-port',
   /** Where it exists: the platforms that this device runs, one a line, in place of its own. */
   platformsFile: '/etc/prose-ship/platforms',
 } as const;
@@ -30,7 +34,7 @@ export interface DeviceFile {
 
 /** The parts of the updater first and the program itself last, so that a half-done installation never runs. */
 export function deviceFiles(): readonly DeviceFile[] {
-  const parts = readdirSync(path.join(import.meta.dirname, 'updater.d')).filter((name) => name.endsWith('.sh')).sort();
+  const parts = readdirSync(path.join(import.meta.dirname, 'updater.d'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.sh')).sort();
   return Object.freeze([
     ...parts.map((part) => deviceFile(`updater.d/${part}`, `${devicePaths.libraryDirectory}/updater.d/${part}`, 0o644)),
     deviceFile('prose-ship.service', devicePaths.unit, 0o644),

@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
-import type { AccountCommands, DataPolicy, RolloutPolicy } from '../site/model.ts';
+import type { AccountCommands, DataPolicy, EngineRequirements, RolloutPolicy } from '../site/model.ts';
 
 /**
  * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs
@@ -22,6 +22,8 @@ export interface ReleaseManifest {
   readonly files: readonly RenderedReleaseFile[];
   readonly rollout: RolloutPolicy;
   readonly data: DataPolicy;
+  /** What the host's engine must be able to do; absent: what the updater needs anyway. */
+  readonly requires?: EngineRequirements;
   readonly accounts?: AccountCommands;
   /** Names of the secrets that a host must hold before this release can run; never their values. */
   readonly secrets: readonly string[];

@@ -125,6 +125,7 @@ function describeRelease(
     ...content,
     rollout: recipe.rollout,
     data: recipe.data,
+    ...(Object.keys(recipe.requires).length > 0 ? { requires: recipe.requires } : {}),
     ...(recipe.accounts ? { accounts: recipe.accounts } : {}),
   };
   return { ...manifest, id: releaseId(manifest) };
