@@ -13,7 +13,7 @@ const versions = ['0.9.9', '1.0.0-alpha', '1.0.0-alpha.1', '1.0.0-alpha.beta', '
 const ranges = ['>=1.2.0', '>=1.0.0 <2.0.0', '^1.0.0-alpha.1', '~1.2', '1.x || >=2.0.1', '<1.0.0', '1.0.0 - 1.10.0', '>1.0.0-beta.2 <=1.0.0-rc.1', '*', '2.0.0'];
 
 for (const [shell, command] of [
-  ['dash', async () => ['dash']],
+  ['dash', () => Promise.resolve(['dash'])],
   ['busybox', async () => [await staticBusybox(), 'sh']],
 ] as const) {
   test(`${shell} and awk come to the same as node-semver`, async (t) => {

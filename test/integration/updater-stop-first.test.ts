@@ -30,9 +30,9 @@ function forum(version: string, more: Partial<SampleService> = {}): SampleServic
 /** What visitors were told, each answer once for each time that it changed. */
 function watch(): { stop(): Promise<Answer[]> } {
   const seen: Answer[] = [];
-  let stopped = false;
+  const end = new AbortController();
   const watching = (async () => {
-    while (!stopped) {
+    while (!end.signal.aborted) {
       const answer = await ask(target, '/version');
       if (seen.at(-1)?.status !== answer.status || seen.at(-1)?.text !== answer.text) seen.push(answer);
       await delay(20);
@@ -40,7 +40,7 @@ function watch(): { stop(): Promise<Answer[]> } {
   })();
   return {
     stop: async () => {
-      stopped = true;
+      end.abort();
       await watching;
       return seen;
     },

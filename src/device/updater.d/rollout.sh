@@ -195,6 +195,7 @@ remove_first_install() {
   compose "$j_id" down --remove-orphans >"$scratch/down" 2>&1 ||
     { log_error E_STOP_FAILED "the stack cannot be taken down: $(tail_of "$scratch/down")"; return 1; }
   hide_maintenance
+  rm -f "$SECOND_PORT_DIR"/*
   log_warning "there was no release before $j_id: nothing runs now; its data was kept"
 }
 

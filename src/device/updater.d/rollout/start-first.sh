@@ -119,8 +119,17 @@ keep_container() {
   done <"$scratch/leaving"
 }
 
+# ever_started_first ID: this release, or one that was rolled out last, has such a service. Others need not be asked about.
+ever_started_first() {
+  for ever_id in "$1" "$j_id" "$j_from" "$(link_id current)"; do
+    if [ -f "$(release_dir "$ever_id")/platform" ] && [ -n "$(plan_lines "$ever_id" order)" ]; then return 0; fi
+  done
+  return 1
+}
+
 # remove_surplus ID [SERVICE]: what a killed run left beside the container that this release needs.
 remove_surplus() {
+  ever_started_first "$1" || return 0
   containers_of "$1" | cut -f 1 | sort | uniq -d >"$scratch/surplus"
   while IFS= read -r surplus; do
     [ "${2:-$surplus}" = "$surplus" ] || continue
