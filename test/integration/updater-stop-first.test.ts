@@ -130,7 +130,7 @@ test.serial('what depends on a replaced service restarts after it, and what depe
   t.deepEqual(await changes(before), afterServer);
   const now = await states();
   t.true(now['server']!.startedAt < now['api']!.startedAt, 'after it, not with it');
-  t.is(run.output.match(/services to replace: (.*)/)?.[1], 'server api dashboard ');
+  t.is(run.output.match(/services to replace: (.*)/)?.[1], 'server api dashboard');
 });
 
 test.serial('so it does on the way back, and by a rollback', async (t) => {

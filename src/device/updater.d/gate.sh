@@ -98,7 +98,7 @@ gate_failed() {
 # run_probe ID LINE: leaves what came back in probe_answer.
 run_probe() {
   probe_id=$1
-  case $2 in *'{port}'*) set -- "$1" "$(with_port "$1" "$2")" ;; esac
+  set -- "$1" "$(with_port "$1" "$2")"
   saved_ifs=$IFS
   IFS=$TAB
   set -f

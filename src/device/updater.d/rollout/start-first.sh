@@ -96,7 +96,7 @@ container_well() {
 own_probes_pass() {
   probe_container=$2
   while IFS= read -r probe; do
-    probe_answer=
+    probe=$(with_port "$1" "$probe") probe_answer=
     run_probe "$1" "$probe" && continue
     beside_problem="probe '$(printf '%s' "$probe" | tr '\t' ' ')' got: ${probe_answer:-no answer}"
     probe_container=
@@ -190,6 +190,7 @@ drain() {
 
 # with_port ID LINE: a probe line with `{port}` replaced by the port that the container has now.
 with_port() {
+  case $2 in *'{port}'*) ;; *) printf '%s' "$2" && return ;; esac
   probed=${probe_container:-$(service_containers "$1" "${2%%"$TAB"*}" | awk -F'\t' '$2 == "running" { print $1; exit }')}
   port=
   [ -z "$probed" ] || port=$(published_port "$probed")
