@@ -81,6 +81,15 @@ test.serial('killed while it is stopped, the next boot ends the page', async (t)
   t.true(await isHidden());
 });
 
+test.serial('a backup shows it, too', async (t) => {
+  const visitors = watch();
+  const run = await device.run('backup monday');
+  const answers = await visitors.stop();
+  t.is(run.status, 0, run.output);
+  t.deepEqual(shown(answers), ['200 1.3.0', '503 <h1>Back soon</h1>', '200 1.3.0']);
+  t.true(await isHidden());
+});
+
 test.serial('a page that is left over goes with the next boot', async (t) => {
   await device.host.exec(`echo old >${devicePaths.maintenanceDirectory}/forum`);
   t.is((await device.run('boot')).status, 0);

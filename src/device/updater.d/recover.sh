@@ -84,7 +84,7 @@ bring_up_current() {
   changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
   # shellcheck disable=SC2086
   start_services "$current" $changed || return 1
-  hide_maintenance
+  end_maintenance "$current"
   log_info "release $current is up"
 }
 

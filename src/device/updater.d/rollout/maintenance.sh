@@ -13,6 +13,16 @@ show_maintenance() {
     log_warning "the maintenance page of $2 cannot be shown"
 }
 
+# end_maintenance ID: where services came up without a gate, visitors wait for the probes; not for ever, for that the page is not.
+end_maintenance() {
+  [ -n "$(ls "$MAINTENANCE_DIR" 2>/dev/null)" ] || return 0
+  timeout_seconds=$(plan_value "$1" gate 1)
+  deadline=$(($(date +%s) + ${timeout_seconds:-60}))
+  observe "$1" && remember_restarts
+  until { containers_well "$1" && probes_pass "$1"; } || [ -n "$interrupted" ] || [ "$(date +%s)" -ge "$deadline" ]; do sleep 1; done
+  hide_maintenance
+}
+
 hide_maintenance() {
   rm -f "$MAINTENANCE_DIR"/* "$MAINTENANCE_DIR"/.*.new
 }
