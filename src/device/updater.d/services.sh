@@ -78,7 +78,8 @@ stop_service() {
 start_services() {
   start_id=$1
   shift
-  starting=$*
+  starting=$* may_have_surplus=no
+  ! surplus_possible "$start_id" || may_have_surplus=yes
   for service in "$@"; do
     start_service "$start_id" "$service" || return 1
   done

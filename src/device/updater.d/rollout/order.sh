@@ -35,8 +35,8 @@ restarts_after() {
 # starts_first ID SERVICE: the plan has it started beside the old one. When the format of the data changes nothing is:
 # every writer must have stopped then.
 starts_first() {
-  ! data_differs "$j_id" "$j_from" &&
-    plan_lines "$1" order | awk -F'\t' -v service="$2" '$1 == service && $2 == "start-first" { found = 1 } END { exit !found }'
+  plan_lines "$1" order | awk -F'\t' -v service="$2" '$1 == service && $2 == "start-first" { found = 1 } END { exit !found }' &&
+    ! data_differs "$j_id" "$j_from"
 }
 
 # stop_first ID SERVICES: those of them that stop before their successors start.

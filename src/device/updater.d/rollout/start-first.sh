@@ -119,17 +119,18 @@ keep_container() {
   done <"$scratch/leaving"
 }
 
-# ever_started_first ID: this release, or one that was rolled out last, has such a service. Others need not be asked about.
-ever_started_first() {
-  for ever_id in "$1" "$j_id" "$j_from" "$(link_id current)"; do
-    if [ -f "$(release_dir "$ever_id")/platform" ] && [ -n "$(plan_lines "$ever_id" order)" ]; then return 0; fi
+# surplus_possible ID: this release, or one that was rolled out last, has such a service. Elsewhere each look would only
+# make the gap longer.
+surplus_possible() {
+  for possible_id in "$1" "$j_id" "$j_from"; do
+    if [ -f "$(release_dir "$possible_id")/platform" ] && grep -qs "^order$TAB" "$(plan_file "$possible_id")"; then return 0; fi
   done
   return 1
 }
 
 # remove_surplus ID [SERVICE]: what a killed run left beside the container that this release needs.
 remove_surplus() {
-  ever_started_first "$1" || return 0
+  [ "$may_have_surplus" = yes ] || return 0
   containers_of "$1" | cut -f 1 | sort | uniq -d >"$scratch/surplus"
   while IFS= read -r surplus; do
     [ "${2:-$surplus}" = "$surplus" ] || continue
