@@ -59,6 +59,7 @@ async function sampleDeployment(directory: string, version: string): Promise<Dep
       composeTemplate,
       files: [],
       rollout: { services: [{ name: 'app', component: 'app', probes: [] }], timeoutSeconds: 60, soakSeconds: 0 },
+      requires: {},
       data: { version: 1, volumes: [] },
     },
     variables: {},

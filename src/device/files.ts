@@ -12,6 +12,10 @@ export const devicePaths = {
   releasesDirectory: '/var/lib/prose-ship/releases',
   filesDirectory: '/var/lib/prose-ship/files',
   secretsDirectory: '/var/lib/prose-ship/secrets',
+  /** `SERVICE` exists while the service is stopped; it is the page to show (docs/web-services.md). */
+  maintenanceDirectory: '/var/lib/prose-ship/maintenance',
+  /** `SERVICE` exists while the service answers on the second of its two ports. */
+  secondPortDirectory: '/var/lib/prose-ship/second-port',
   /** Where it exists: the platforms that this device runs, one a line, in place of its own. */
   platformsFile: '/etc/prose-ship/platforms',
 } as const;

@@ -21,7 +21,16 @@ export interface HostInventory {
   /** Free space where the engine keeps its images. */
   readonly engineFreeBytes: number;
   readonly chains: readonly ImageChain[];
-  readonly releases: readonly { readonly id: string; readonly version: string }[];
+  readonly releases: readonly KeptRelease[];
+}
+
+export interface KeptRelease {
+  readonly id: string;
+  readonly version: string;
+  /** Absent: an older updater. */
+  readonly dataVersion?: number;
+  /** Absent: a release whose plan does not tell it. */
+  readonly recipe?: { readonly name: string; readonly version: string };
 }
 
 /** Layers that an archive for this device may leave out, from the bottom up. */
@@ -68,7 +77,12 @@ export function parseInventory(output: string): HostInventory {
       if (diffIds.length !== chain.split(',').length || !reference) fail(`chain of '${reference}'`, output);
       return { diffIds, reference };
     }),
-    releases: fieldsOf('release').map(([id = '', version = '']) => ({ id, version })),
+    releases: fieldsOf('release').map(([id = '', version = '', data = '', recipe = '', recipeVersion = '']) => ({
+      id,
+      version,
+      ...(/^\d+$/.test(data) ? { dataVersion: Number(data) } : {}),
+      ...(recipe && recipeVersion ? { recipe: { name: recipe, version: recipeVersion } } : {}),
+    })),
   };
 }
 

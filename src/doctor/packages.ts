@@ -45,6 +45,7 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   tar: ['tar'],
   sudo: ['sudo'],
   shellcheck: ['shellcheck'],
+  nginx: ['nginx'],
   skopeo: ['skopeo'],
   zstd: ['zstd'],
   git: ['git'],

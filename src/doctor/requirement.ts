@@ -29,6 +29,7 @@ export type Part =
   | 'tar'
   | 'sudo'
   | 'shellcheck'
+  | 'nginx'
   | 'skopeo'
   | 'zstd'
   | 'git'

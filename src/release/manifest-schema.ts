@@ -1,3 +1,4 @@
+import semver from 'semver';
 import { z } from 'zod';
 import { isDigest, type Digest } from '../oci/digest.ts';
 import type { ReleaseManifest } from './manifest.ts';
@@ -18,6 +19,9 @@ const probe = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('xmpp'), host: word, port: z.int(), domain: word }),
   z.strictObject({ type: z.literal('command'), command: z.array(word).min(1) }),
 ]);
+/** Three numbers, as a shell compares them. */
+const release = z.string().regex(/^\d+\.\d+\.\d+$/);
+const range = z.string().refine((value) => semver.validRange(value) !== null, 'not a range of versions');
 const accountCommand = z.strictObject({ command: z.array(z.string()), input: z.string() });
 
 export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject({
@@ -49,12 +53,25 @@ export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject(
     }),
   ),
   rollout: z.strictObject({
-    services: z.array(z.strictObject({ name, component: name, probes: z.array(probe) })).min(1),
+    upgradeFrom: range.exactOptional(),
+    services: z
+      .array(
+        z.strictObject({
+          name,
+          component: name,
+          probes: z.array(probe),
+          startFirst: z.strictObject({ drainSeconds: z.int().min(0) }).exactOptional(),
+          restartAfter: z.array(name).exactOptional(),
+          maintenancePage: z.string().regex(/^[\w.][\w.-]*$/).exactOptional(),
+        }),
+      )
+      .min(1),
     timeoutSeconds: z.int().min(1),
     soakSeconds: z.int().min(0),
   }),
   data: z.strictObject({ version: z.int().min(0), volumes: z.array(name) }),
   retention: z.strictObject({ releases: z.int().min(2), diskBudgetBytes: z.int().min(1).exactOptional() }).exactOptional(),
+  requires: z.strictObject({ engine: release.exactOptional(), compose: release.exactOptional() }).exactOptional(),
   accounts: z
     .strictObject({ service: name, add: accountCommand, passwd: accountCommand, list: accountCommand })
     .exactOptional(),

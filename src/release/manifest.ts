@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
-import type { AccountCommands, DataPolicy, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
+import type { AccountCommands, DataPolicy, EngineRequirements, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
 
 /**
  * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs
@@ -24,6 +24,8 @@ export interface ReleaseManifest {
   readonly data: DataPolicy;
   /** What a host keeps once this release runs there; absent: everything. */
   readonly retention?: RetentionPolicy;
+  /** What the host's engine must be able to do; absent: what the updater needs anyway. */
+  readonly requires?: EngineRequirements;
   readonly accounts?: AccountCommands;
   /** Names of the secrets that a host must hold before this release can run; never their values. */
   readonly secrets: readonly string[];

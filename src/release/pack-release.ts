@@ -126,6 +126,7 @@ function describeRelease(
     rollout: recipe.rollout,
     data: recipe.data,
     ...(site.retention ? { retention: site.retention } : {}),
+    ...(Object.keys(recipe.requires).length > 0 ? { requires: recipe.requires } : {}),
     ...(recipe.accounts ? { accounts: recipe.accounts } : {}),
   };
   return { ...manifest, id: releaseId(manifest) };

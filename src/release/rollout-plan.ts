@@ -1,3 +1,4 @@
+import semver from 'semver';
 import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
 import type { Probe } from '../site/model.ts';
 import type { ReleaseManifest } from './manifest.ts';
@@ -18,12 +19,16 @@ export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): P
  * parser (docs/device.md, Plan).
  */
 export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
-  const { id, name, version, images, files, secrets, rollout, data, retention } = manifest;
+  const { id, name, version, recipe, images, files, secrets, rollout, requires = {}, data, retention } = manifest;
   const lines: (readonly (string | number)[])[] = [
     ['format', 1],
     ['id', id],
     ['name', name],
     ['version', version],
+    ['recipe', recipe.name, recipe.version],
+    ...upgradePaths(rollout.upgradeFrom).map((comparators) => ['upgrade-from', ...comparators]),
+    ...(requires.engine ? [['requires', 'engine', requires.engine]] : []),
+    ...(requires.compose ? [['requires', 'compose', requires.compose]] : []),
     ...images
       .filter((image) => samePlatform(image.platform, platform))
       .map((image) => ['image', image.component, image.reference, image.configDigest, image.diffIds.join(',')]),
@@ -32,12 +37,24 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
     ...rollout.services.flatMap((service) => [
       ['service', service.name, service.component],
       ...service.probes.map((probe) => ['probe', service.name, probe.type, ...probeFields(probe)]),
+      ...(service.startFirst ? [['order', service.name, 'start-first', service.startFirst.drainSeconds]] : []),
+      ...(service.restartAfter ? [['restart-after', service.name, ...service.restartAfter]] : []),
+      ...files.filter((file) => file.name === service.maintenancePage).map((file) => ['maintenance', service.name, hashOf(file.path), file.name]),
     ]),
     ['gate', rollout.timeoutSeconds, rollout.soakSeconds],
     ['data', data.version, ...data.volumes],
     ...(retention ? [['retention', retention.releases, retention.diskBudgetBytes ?? 0]] : []),
   ];
   return lines.map((fields) => `${fields.join('\t')}\n`).join('');
+}
+
+/**
+ * A range as a shell can compare it: alternatives, each a list of comparators that must all hold. Pre-releases count like
+ * any version, so that both sides come to the same.
+ */
+export function upgradePaths(range: string | undefined): readonly (readonly string[])[] {
+  if (range === undefined) return [];
+  return new semver.Range(range, { includePrerelease: true }).set.map((alternative) => alternative.map(({ value }) => value).filter((value) => value !== ''));
 }
 
 function probeFields(probe: Probe): readonly (string | number)[] {

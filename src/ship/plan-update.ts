@@ -1,6 +1,7 @@
 import path from 'node:path';
 import semver from 'semver';
-import type { HostInventory } from '../device/inventory.ts';
+import { effectiveMinimum } from '../device/engine-minimum.ts';
+import type { HostInventory, KeptRelease } from '../device/inventory.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import { partialArchive, type PartialArchive } from '../oci/archive/partial-archive.ts';
 import { openArchive, type Archive } from '../oci/archive/read-archive.ts';
@@ -14,8 +15,10 @@ export interface UpdatePlan {
   readonly release: string;
   readonly version: string;
   readonly platform: Platform;
+  /** What the release asks of the one that runs there, and of the engine. */
+  readonly conditions: UpdateConditions;
   /** The release that runs there now. */
-  readonly current?: { readonly id: string; readonly version: string };
+  readonly current?: KeptRelease;
   /** The release is on the host already: nothing is sent. */
   readonly isKept: boolean;
   readonly images: readonly PlannedImage[];
@@ -23,6 +26,15 @@ export interface UpdatePlan {
   readonly sendBytes: number;
   /** What the same archives are whole. */
   readonly fullBytes: number;
+}
+
+export interface UpdateConditions {
+  readonly dataVersion: number;
+  readonly recipe: { readonly name: string; readonly version: string };
+  readonly upgradeFrom?: string;
+  /** Oldest versions that do, three numbers each. */
+  readonly engine: string;
+  readonly compose: string;
 }
 
 export interface PlannedImage {
@@ -85,7 +97,7 @@ export function planUpdate(
   images: readonly OpenedImage[],
   inventory: HostInventory,
 ): UpdatePlan {
-  const { id, version } = release.manifest;
+  const { id, version, recipe, data, rollout, requires = {} } = release.manifest;
   const current = inventory.releases.find((kept) => kept.id === inventory.currentId);
   const isKept = inventory.releases.some((kept) => kept.id === id);
   const planned = images.map((image) => planImage(image, inventory, isKept));
@@ -94,6 +106,13 @@ export function planUpdate(
     release: id,
     version,
     platform,
+    conditions: {
+      dataVersion: data.version,
+      recipe,
+      ...(rollout.upgradeFrom === undefined ? {} : { upgradeFrom: rollout.upgradeFrom }),
+      engine: effectiveMinimum('engine', requires),
+      compose: effectiveMinimum('compose', requires),
+    },
     ...(current ? { current } : {}),
     isKept,
     images: planned,

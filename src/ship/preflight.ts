@@ -1,6 +1,7 @@
 import semver from 'semver';
 import type { HostInventory } from '../device/inventory.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
+import { checkVersions } from './check-versions.ts';
 import type { UpdatePlan } from './plan-update.ts';
 
 /** Kept free on the host beside what the update itself needs: logs, journals, containers' writes. */
@@ -14,10 +15,11 @@ export interface PreflightOptions {
 
 /**
  * Everything that can be known to go wrong before the host is touched.
- * @throws ShipError with exit status 3: E_DOWNGRADE, E_HOST_DISK_FULL
+ * @throws ShipError with exit status 3: E_DOWNGRADE, E_HOST_DISK_FULL, or of `checkVersions`
  */
 export function preflight(plan: UpdatePlan, inventory: HostInventory, options: PreflightOptions = {}): void {
   checkDowngrade(plan, options);
+  checkVersions(plan, inventory);
   checkSpace(plan, inventory, options);
 }
 
@@ -26,7 +28,7 @@ function checkDowngrade({ host, version, current }: UpdatePlan, { allowDowngrade
   throw new ShipError({
     code: 'E_DOWNGRADE',
     message: `${host} runs release ${current.version}, which is newer than ${version}`,
-    remedy: 'If that is what you want, add --allow-downgrade; `prose-ship rollback` returns to the release before.',
+    remedy: `\`prose-ship rollback ${host}\` returns to a release that was there before. If you do mean this one, add --allow-downgrade.`,
     exitStatus: ExitStatus.preflight,
   });
 }

@@ -4,7 +4,7 @@ import { ConfigurationError, ShipError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import type { Deployment, Host, RetentionPolicy } from './model.ts';
-import { homeDirectory, makeOs } from './os-settings.ts';
+import { homeDirectory, makeOs, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
 import { locateRecipe } from './recipe/locate-recipe.ts';
@@ -103,6 +103,7 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
         return { name, template: path.resolve(recipeDirectory, template), mode: Number.parseInt(mode, 8), uid, gid };
       }),
       rollout: await makeRollout(recipe, engine, scope, recipeProblems),
+      requires: recipeRequirements(recipe),
       data: recipe.data,
       ...(accounts ? { accounts } : {}),
     },

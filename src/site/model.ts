@@ -100,6 +100,8 @@ export interface Recipe {
   readonly composeTemplate: string;
   readonly files: readonly FileTemplate[];
   readonly rollout: RolloutPolicy;
+  /** What a host's engine must be able to do: `os.requires` of the recipe, for hosts as well as for cards. */
+  readonly requires: EngineRequirements;
   /** Named volumes of the Compose file that hold what must survive. */
   readonly data: DataPolicy;
   readonly accounts?: AccountCommands;
@@ -142,6 +144,8 @@ export interface FileTemplate {
 }
 
 export interface RolloutPolicy {
+  /** Which versions of the recipe may run where this one is rolled out: a range in the manner of npm; absent: any. */
+  readonly upgradeFrom?: string;
   /** Compose services in the order in which they start; they stop in the reverse order. */
   readonly services: readonly ServicePolicy[];
   /** The gate fails when the probes have not all passed after this time. */
@@ -154,6 +158,17 @@ export interface ServicePolicy {
   readonly name: string;
   readonly component: string;
   readonly probes: readonly Probe[];
+  /** Present: the new container is proven beside the old one before that goes; absent: the old one stops first. */
+  readonly startFirst?: StartFirstPolicy;
+  /** Services whose replacement, or restart, restarts this one. */
+  readonly restartAfter?: readonly string[];
+  /** Name of the rendered file that the proxy in front shows while this service is stopped. */
+  readonly maintenancePage?: string;
+}
+
+export interface StartFirstPolicy {
+  /** How long the old container may go on answering what it had begun to. */
+  readonly drainSeconds: number;
 }
 
 /** Asked from the device itself; `host` is an address of the device, nearly always 127.0.0.1. */

@@ -39,7 +39,7 @@ export async function makeOs(inputs: OsInputs, siteProblems: Problems, recipePro
     packages: [...new Set([...(recipe.os?.packages ?? []), ...packages])].sort(),
     ports: uniquePorts([...(await recipePorts(inputs, recipeProblems)), ...ports]),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
-    requires: requirements(recipe),
+    requires: recipeRequirements(recipe),
   };
 }
 
@@ -96,7 +96,8 @@ function uniquePorts(ports: readonly OpenPort[]): OpenPort[] {
   return [...byName.values()].sort((a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol));
 }
 
-function requirements({ os: recipeOs }: RecipeInput): EngineRequirements {
+/** `os.requires` as plain versions: '24.0.0' of '>=24'. */
+export function recipeRequirements({ os: recipeOs }: RecipeInput): EngineRequirements {
   const minimum = (name: 'engine' | 'compose') => {
     const version = parseMinimum(recipeOs?.requires[name] ?? '');
     return version === undefined ? {} : { [name]: version };

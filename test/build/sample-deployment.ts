@@ -37,6 +37,7 @@ export function sampleDeployment(components: readonly Component[] = sampleCompon
       composeTemplate: '/recipe/compose.yaml',
       files: [],
       rollout: { services: [], timeoutSeconds: 60, soakSeconds: 5 },
+      requires: {},
       data: { version: 1, volumes: [] },
     },
     variables: {},

@@ -17,7 +17,7 @@ const output = [
   'previous\t1.0.0-34548cc5c9bc',
   'journal\tcommitted\t2.0.0-af70810cde8c',
   'release\t1.0.0-34548cc5c9bc\t1.0.0',
-  'release\t2.0.0-af70810cde8c\t2.0.0',
+  'release\t2.0.0-af70810cde8c\t2.0.0\t3\tchat\t1.4.0',
   'free\t81327308800',
   'engine-free\t81327308801',
   `chain\t${layer('2')},${layer('0')}\tsample/side:70f4bca80018`,
@@ -45,7 +45,7 @@ test('reads everything', (t) => {
     ],
     releases: [
       { id: '1.0.0-34548cc5c9bc', version: '1.0.0' },
-      { id: '2.0.0-af70810cde8c', version: '2.0.0' },
+      { id: '2.0.0-af70810cde8c', version: '2.0.0', dataVersion: 3, recipe: { name: 'chat', version: '1.4.0' } },
     ],
   });
 });

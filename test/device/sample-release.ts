@@ -16,6 +16,8 @@ export interface SampleRelease {
   readonly soakSeconds?: number;
   /** How many releases the device keeps, and of how many bytes (0: any). */
   readonly retention?: readonly [releases: number, bytes: number];
+  /** More lines of the plan. */
+  readonly plan?: readonly (readonly string[])[];
 }
 
 export interface SampleService {
@@ -24,6 +26,12 @@ export interface SampleService {
   readonly content: string;
   /** Published on 127.0.0.1. */
   readonly port?: number;
+  /** Published in this way instead: `127.0.0.1:8081-8082:80`. */
+  readonly ports?: string;
+  /** `/cgi-bin/slow` answers `/version` after a second. */
+  readonly slow?: boolean;
+  /** A rendered file for the proxy in front. */
+  readonly maintenancePage?: string;
   readonly command?: readonly string[];
   /** Fields of the plan's probe lines, behind the service's name. */
   readonly probes?: readonly (readonly string[])[];
@@ -62,11 +70,17 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
       files.set(`files/${fileHash(service.file)}/${name}`, service.file);
       plan.push(['file', fileHash(service.file), name, '0640', 7, 8]);
     }
+    if (service.maintenancePage !== undefined) {
+      const hash = fileHash(service.maintenancePage);
+      files.set(`files/${hash}/sorry.html`, service.maintenancePage);
+      plan.push(['file', hash, 'sorry.html', '0600', 0, 0], ['maintenance', service.name, hash, 'sorry.html']);
+    }
     compose[service.name] = composeService(service, image.reference);
   }
   for (const secret of release.secrets ?? []) plan.push(['secret', secret]);
   for (const { name } of release.services) plan.push(['service', name, name]);
   for (const { name, probes = [] } of release.services) for (const probe of probes) plan.push(['probe', name, ...probe]);
+  plan.push(...(release.plan ?? []));
   plan.push(['gate', release.timeoutSeconds ?? 20, release.soakSeconds ?? 0]);
   plan.push(['data', release.dataVersion ?? 1, 'data']);
   if (release.retention) plan.push(['retention', ...release.retention]);
@@ -115,6 +129,7 @@ function composeService(service: SampleService, reference: string): object {
         : [`/var/lib/prose-ship/files/${fileHash(service.file)}/${service.name}.conf:/etc/sample.conf:ro`]),
     ],
     ...(service.port ? { ports: [`127.0.0.1:${service.port}:80`] } : {}),
+    ...(service.ports ? { ports: [service.ports] } : {}),
     ...(service.command ? { command: service.command } : {}),
     ...(service.healthcheck ? { healthcheck: { test: ['CMD', ...service.healthcheck], interval: '1s', retries: 1 } } : {}),
   };
@@ -124,7 +139,7 @@ function composeService(service: SampleService, reference: string): object {
 async function sampleImage(service: SampleService) {
   const layers = [
     await tar([['bin/busybox', await readFile(await staticBusybox()), 0o755], ['bin/sh', '/bin/busybox', 'link']]),
-    await tar([[`www/version`, service.content, 0o644], ['data/.keep', '', 0o644], ...padding(service)]),
+    await tar([[`www/version`, service.content, 0o644], ['data/.keep', '', 0o644], ...slowAnswer(service), ...padding(service)]),
   ];
   const diffIds = layers.map((layer) => `sha256:${sha256(layer)}`);
   const config = JSON.stringify({
@@ -145,6 +160,11 @@ async function sampleImage(service: SampleService) {
 }
 
 type Entry = readonly [name: string, content: string | Buffer, mode: number | 'link'];
+
+function slowAnswer({ slow }: SampleService): Entry[] {
+  const script = '#!/bin/sh\n/bin/busybox sleep 1\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\n/bin/busybox cat /www/version\n';
+  return slow ? [['www/cgi-bin/slow', script, 0o755]] : [];
+}
 
 function padding({ paddingMiB }: SampleService): Entry[] {
   return paddingMiB ? [['padding', Buffer.alloc(paddingMiB * 2 ** 20), 0o644]] : [];

@@ -82,7 +82,24 @@ test('an older release is refused unless it is asked for', async (t) => {
   const error = refusal(() => preflight(made, bare));
   t.is(error.code, 'E_DOWNGRADE');
   t.is(error.exitStatus, ExitStatus.preflight);
+  t.regex(error.remedy ?? '', /^`prose-ship rollback pi` .* --allow-downgrade/);
   t.notThrows(() => preflight(made, bare, { allowDowngrade: true }));
+});
+
+test('what a release asks of engine, data and recipe is in the plan, and checked', async (t) => {
+  const release = await packedRelease(layers);
+  const { recipe } = release.manifest;
+  const running = { id: '0.9.0-0', version: '0.9.0', dataVersion: 1, recipe: { ...recipe, version: '0.9.0' } };
+  const made = await plan(release, { ...bare, currentId: running.id, releases: [running] });
+  t.deepEqual(made.conditions, { dataVersion: 1, recipe, engine: '20.10.0', compose: '2.17.0' });
+  t.deepEqual(made.current, running);
+  t.notThrows(() => preflight(made, bare));
+  t.is(refusal(() => preflight(made, { ...bare, engineVersion: '19.3.0' })).code, 'E_ENGINE_TOO_OLD');
+  const allowDowngrade = true;
+  const picky = { ...made, conditions: { ...made.conditions, upgradeFrom: '>=0.9.1' } };
+  t.is(refusal(() => preflight(picky, bare, { allowDowngrade })).code, 'E_UPGRADE_PATH');
+  const older = { ...made, conditions: { ...made.conditions, dataVersion: 0 } };
+  t.is(refusal(() => preflight(older, bare, { allowDowngrade })).code, 'E_DATA_TOO_NEW');
 });
 
 test('space is asked of both disks, with the numbers', async (t) => {

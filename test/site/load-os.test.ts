@@ -131,7 +131,7 @@ test('fills in defaults, and what the recipe adds', async (t) => {
     securityUpdates: true,
     preload: 'store',
     sizeBytes: 4 * 1024 ** 3,
-    requires: { engine: '24.0.0', compose: '2.20.0' },
+    requires: { engine: '20.10.0', compose: '2.17.0' },
   });
 });
 

@@ -1,12 +1,12 @@
 import { cp, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { engineMinimum } from '../../device/engine-minimum.ts';
+import { effectiveMinimum } from '../../device/engine-minimum.ts';
 import { devicePaths } from '../../device/files.ts';
 import { cardUsers, osFiles } from '../../device/os-files.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { replaceDirectory } from '../../host/files.ts';
 import { debianArchitecture, formatPlatform } from '../../oci/platform.ts';
-import type { EngineRequirements, OsSettings } from '../../site/model.ts';
+import type { OsSettings } from '../../site/model.ts';
 import { cardConfiguration, firstJournal } from './card-configuration.ts';
 import { FileList } from './file-list.ts';
 import { cardPackages, debconfAnswers } from './packages.ts';
@@ -84,16 +84,11 @@ function settings({ os, manifest, platform }: CustomisationOptions, cmdline: rea
     secret_names: manifest.secrets.join(' '),
     platform: formatPlatform(platform),
     debian_architecture: architecture,
-    engine_minimum: minimum('engine', os.requires),
-    compose_minimum: minimum('compose', os.requires),
+    engine_minimum: effectiveMinimum('engine', os.requires),
+    compose_minimum: effectiveMinimum('compose', os.requires),
     enabled_units: ['ssh.service', 'docker.service', ...(os.firewall ? ['nftables.service'] : []), 'prose-ship-first-boot.service', 'prose-ship-apparmor.service', path.basename(devicePaths.unit)].join(' '),
     cmdline_append: cmdline.join(' '),
   };
-}
-
-/** What the recipe needs, and never less than what the updater does. */
-function minimum(part: 'engine' | 'compose', requires: EngineRequirements): string {
-  return [engineMinimum[part], requires[part] ?? '0.0.0'].toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? '';
 }
 
 /** Shell variables, each in single quotes: `.` reads them. */

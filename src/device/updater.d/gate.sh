@@ -18,6 +18,7 @@ gate() {
     if [ "$gate_hopeless" = yes ] || [ "$(date +%s)" -ge "$deadline" ]; then gate_failed "$1"; return 1; fi
     sleep 1
   done
+  hide_maintenance
   soak "$1" "${soak_seconds:-0}"
 }
 
@@ -98,6 +99,7 @@ gate_failed() {
 # run_probe ID LINE: leaves what came back in probe_answer.
 run_probe() {
   probe_id=$1
+  set -- "$1" "$(with_port "$1" "$2")"
   saved_ifs=$IFS
   IFS=$TAB
   set -f
@@ -161,6 +163,13 @@ probe_xmpp() {
 probe_command() {
   command_id=$1
   shift
+  if [ -n "${probe_container:-}" ]; then
+    shift
+    timeout -k 2 "$((2 * probe_seconds))" docker exec "$probe_container" "$@" </dev/null >"$scratch/command" 2>&1
+    command_status=$?
+    probe_answer="exit status $command_status: $(tail_of "$scratch/command")"
+    return "$command_status"
+  fi
   # `timeout` cannot run a function of ours, so the command line stands here once more.
   timeout -k 2 "$((2 * probe_seconds))" docker compose --project-name "$(project_of "$command_id")" \
     --file "$(release_dir "$command_id")/compose.yaml" exec -T "$@" </dev/null >"$scratch/command" 2>&1

@@ -70,6 +70,12 @@ check_plan() {
     $1 == "service" { if ($2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad(); services = 1 }
     $1 == "gate" && ($2 !~ /^[0-9]+$/ || $3 !~ /^[0-9]+$/) { bad() }
     $1 == "data" { for (i = 2; i <= NF; i++) if ($i !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad() }
+    $1 == "recipe" && ($2 !~ /^[a-z0-9][a-z0-9-]*$/ || $3 !~ /^[0-9][0-9A-Za-z.-]*$/) { bad() }
+    $1 == "order" && ($2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ || $3 != "start-first" || $4 !~ /^[0-9]+$/) { bad() }
+    $1 == "maintenance" { if (NF != 4 || $2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ || $3 !~ /^[0-9a-f]+$/ || $4 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad() }
+    $1 == "restart-after" { for (i = 2; i <= NF; i++) if ($i !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad() }
+    $1 == "upgrade-from" { for (i = 2; i <= NF; i++) if ($i !~ /^(<|>|<=|>=)?[0-9][0-9A-Za-z.-]*$/) bad() }
+    $1 == "requires" && ($2 !~ /^[a-z]+$/ || $3 !~ /^[0-9.]+$/) { bad() }
     END { if (!(format && ids && names && services)) print "format, id, name or service is missing" }
   ' "$plan" | head -n 1)
   [ -z "$wrong" ] || log_error E_PLAN "the plan of release $1 is not one that updater $version reads: $wrong"

@@ -18,7 +18,7 @@ recover_unfinished() {
 
 # An image that was loaded but not synced may be hollow after a power cut, so loading starts over.
 recover_preparation() {
-  if [ "$j_goal" != rollout ] || ! may_resume; then
+  if [ "$j_goal" = prepare ] || ! may_resume; then
     [ ! -d "$(release_dir "$j_id")" ] || [ "$j_next" = verified ] || [ "$j_next" = proven ] || discard_images "$j_id"
     journal_settle
     return 0
@@ -84,6 +84,7 @@ bring_up_current() {
   changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
   # shellcheck disable=SC2086
   start_services "$current" $changed || return 1
+  end_maintenance "$current"
   log_info "release $current is up"
 }
 

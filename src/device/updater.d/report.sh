@@ -34,8 +34,14 @@ report_releases() {
   if journal_load; then key_value journal "$j_state$TAB$j_id"; fi
   for directory in "$STATE_DIR"/releases/*; do
     id=${directory##*/}
-    if is_release_id "$id" && [ -f "$(plan_file "$id" 2>/dev/null)" ]; then key_value release "$id$TAB$(plan_value "$id" version 1)"; fi
+    if is_release_id "$id" && [ -f "$(plan_file "$id" 2>/dev/null)" ]; then report_release "$id"; fi
   done
+}
+
+# What may follow it depends on its data and on its recipe; older plans do not tell the recipe.
+report_release() {
+  recipe=$(plan_lines "$1" recipe)
+  key_value release "$1$TAB$(plan_value "$1" version 1)$TAB$(data_version "$1")${recipe:+$TAB$recipe}"
 }
 
 # One line for each name of each image: the layers that an archive for this device may leave out. All images are asked

@@ -32,7 +32,7 @@ verb_rollback() {
   missing=$(missing_images "$target")
   if [ -n "$missing" ]; then log_error E_ROLLBACK_IMPOSSIBLE "images of release $target are gone: $missing"; return 3; fi
   choose_data "$target" "$current" || return 3
-  begin "$target" rollout "$restore" && advance_to synced && replace_running
+  begin "$target" rollback "$restore" && advance_to synced && replace_running
 }
 
 # Data of a newer format is of no use to an older release: the copy from before the newer one goes back in place.
@@ -69,7 +69,7 @@ advance_to() {
 prepared_next() {
   if [ "$next" != "$1" ]; then
     state_after "$next"
-  elif [ "$j_goal" = rollout ]; then
+  elif [ "$j_goal" != prepare ]; then
     echo proven
   fi
 }
@@ -99,7 +99,7 @@ prepare_step() {
 prove_rollout() {
   missing=$(missing_images "$j_id")
   if [ -n "$missing" ]; then log_error E_IMAGE_MISSING "images of release $j_id are missing: $missing"; return 1; fi
-  check_secrets "$j_id" && check_compose "$j_id" || return 1
+  check_versions "$j_id" "$j_from" && check_secrets "$j_id" && check_compose "$j_id" || return 1
   if [ "$j_from" != - ]; then
     missing=$(missing_images "$j_from")
     if [ -n "$missing" ]; then log_error E_ROLLBACK_IMPOSSIBLE "images of the current release $j_from are gone: $missing"; return 1; fi
@@ -107,6 +107,8 @@ prove_rollout() {
     if data_differs "$j_id" "$j_from"; then check_space_for_snapshot "$j_id" "$j_from" || return 1; fi
   fi
   j_changed=$(changed_services "$j_id") || { log_error E_COMPOSE "Compose gives no hashes for release $j_id"; return 1; }
+  # shellcheck disable=SC2086
+  j_changed=$(with_dependents "$j_id" $j_changed)
   # A consistent copy needs every writer stopped.
   if data_differs "$j_id" "$j_from"; then j_changed=$(plan_services "$j_id"); fi
   j_changed=$(printf '%s' "$j_changed" | tr '\n' ' ')
@@ -142,9 +144,9 @@ go_on() {
 }
 
 replace_step() {
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2046,SC2086
   case $1 in
-    stopped) stop_services "$j_id" $j_changed ;;
+    stopped) stop_services "$j_id" $(stop_first "$j_id" $j_changed) ;;
     snapshotted) snapshot_step ;;
     started) start_step ;;
     gated) gate "$j_id" ;;
@@ -196,6 +198,8 @@ revert() {
 remove_first_install() {
   compose "$j_id" down --remove-orphans >"$scratch/down" 2>&1 ||
     { log_error E_STOP_FAILED "the stack cannot be taken down: $(tail_of "$scratch/down")"; return 1; }
+  hide_maintenance
+  rm -f "$SECOND_PORT_DIR"/*
   log_warning "there was no release before $j_id: nothing runs now; its data was kept"
 }
 
@@ -206,6 +210,9 @@ return_to_previous() {
   fi
   back=$(changed_services "$j_from") || return 1
   # Those that the new release changed and the old one needs otherwise stop first: ports must be free.
-  # shellcheck disable=SC2086
-  stop_services "$j_from" $back && start_services "$j_from" $back && gate "$j_from"
+  # shellcheck disable=SC2046,SC2086
+  {
+    back=$(with_dependents "$j_from" $back)
+    stop_services "$j_from" $(stop_first "$j_from" $back) && start_services "$j_from" $back && gate "$j_from"
+  }
 }

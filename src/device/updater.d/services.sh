@@ -29,16 +29,16 @@ containers_of() {
   [ $# -eq 0 ] || docker inspect -f '{{index .Config.Labels "com.docker.compose.service"}}{{"\t"}}{{.ID}}{{"\t"}}{{.State.Status}}{{"\t"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}{{"\t"}}{{.RestartCount}}{{"\t"}}{{.HostConfig.RestartPolicy.Name}}{{"\t"}}{{index .Config.Labels "com.docker.compose.config-hash"}}' "$@" 2>/dev/null
 }
 
-# changed_services ID: those of the plan whose configuration differs from the running container's, or that do not run.
+# changed_services ID: those of the plan for which no container with this configuration runs.
 changed_services() {
   compose "$1" config --hash '*' >"$scratch/hashes" 2>/dev/null || return 1
   containers_of "$1" >"$scratch/containers"
   plan_services "$1" | awk -v hashes="$scratch/hashes" -v containers="$scratch/containers" '
     BEGIN {
       while ((getline line < hashes) > 0) { split(line, field, " "); wanted[field[1]] = field[2] }
-      while ((getline line < containers) > 0) { split(line, field, "\t"); if (field[3] == "running") running[field[1]] = field[7] }
+      while ((getline line < containers) > 0) { split(line, field, "\t"); if (field[3] == "running") running[field[1], field[7]] = 1 }
     }
-    running[$0] == "" || running[$0] != wanted[$0]'
+    wanted[$0] == "" || !(($0, wanted[$0]) in running)'
 }
 
 # stop_services ID SERVICES: stops the containers of SERVICES and of services that release ID does not know at all;
@@ -63,6 +63,7 @@ stop_services() {
 
 # A container's own signal and grace period hold; one that restarts in a loop is stopped for good as well.
 stop_service() {
+  show_maintenance "$new_id" "$1"
   awk -F'\t' -v service="$1" '$1 == service && $3 != "exited" && $3 != "created" { print $2 }' "$scratch/containers" >"$scratch/stopping"
   while IFS= read -r container; do
     log_info "stopping $1"
@@ -77,11 +78,21 @@ stop_service() {
 start_services() {
   start_id=$1
   shift
+  starting=$* may_have_surplus=no
+  ! surplus_possible "$start_id" || may_have_surplus=yes
   for service in "$@"; do
-    log_info "starting $service"
-    up "$start_id" "$service" || return 1
+    start_service "$start_id" "$service" || return 1
   done
-  up "$start_id" --remove-orphans
+  remove_surplus "$start_id" && up "$start_id" --remove-orphans && point_proxies "$start_id"
+}
+
+start_service() {
+  if starts_first "$1" "$2" && has_running_container "$1" "$2"; then
+    replace_beside "$1" "$2"
+  else
+    log_info "starting $2"
+    remove_surplus "$1" "$2" && up "$1" "$2"
+  fi
 }
 
 up() {

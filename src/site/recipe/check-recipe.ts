@@ -3,6 +3,7 @@ import type { RecipeInput } from '../schema/recipe-schema.ts';
 import { suggest } from '../yaml/nearest.ts';
 import { keyName, type Problems } from '../yaml/problems.ts';
 import { kindOf, type Path } from '../yaml/source-document.ts';
+import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
 import { checkDefinitions } from './variable-definitions.ts';
 
@@ -10,6 +11,7 @@ import { checkDefinitions } from './variable-definitions.ts';
 export async function checkRecipe(recipe: RecipeInput, directory: string, problems: Problems): Promise<void> {
   checkDefinitions(recipe.variables, problems);
   checkRollout(recipe, problems);
+  checkOrder(recipe, problems);
   checkAccounts(recipe, problems);
   checkComponentSecrets(recipe, problems);
   checkUnique(recipe.data.volumes, ['data', 'volumes'], problems);

@@ -21,9 +21,17 @@ export async function makeRollout({ rollout }: RecipeInput, engine: Engine, scop
     for (const [number, probe] of service.probes.entries()) {
       probes.push(await makeProbe(probe, ['rollout', 'services', index, 'probes', number], render, problems));
     }
-    services.push({ name: service.name, component: service.component, probes });
+    services.push({
+      name: service.name,
+      component: service.component,
+      probes,
+      ...(service.order === 'start-first' ? { startFirst: { drainSeconds: service.drainSeconds } } : {}),
+      ...(service.restartAfter.length > 0 ? { restartAfter: service.restartAfter } : {}),
+      ...(service.maintenancePage === undefined ? {} : { maintenancePage: service.maintenancePage }),
+    });
   }
-  return { services, timeoutSeconds: rollout.timeoutSeconds, soakSeconds: rollout.soakSeconds };
+  const { upgradeFrom, timeoutSeconds, soakSeconds } = rollout;
+  return { ...(upgradeFrom === undefined ? {} : { upgradeFrom }), services, timeoutSeconds, soakSeconds };
 }
 
 async function makeProbe(probe: ProbeInput, at: Path, render: Render, problems: Problems): Promise<Probe> {

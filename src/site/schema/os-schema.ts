@@ -75,6 +75,6 @@ export const recipeOs = z
         compose: minimumVersion.optional().describe("Oldest Docker Compose: '>=2.20'."),
       })
       .default({})
-      .describe('What the base\'s engine must be able to do.'),
+      .describe('What the engine must be able to do: of a card\'s base, and of every host that is updated.'),
   })
   .describe('What it needs of the system on a card.');

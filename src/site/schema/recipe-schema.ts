@@ -3,7 +3,7 @@ import { isRepository } from '../../oci/reference.ts';
 import { recipeOs } from './os-schema.ts';
 import { probe } from './probe-schema.ts';
 import { buildArgs, source } from './source-schema.ts';
-import { fileName, projectName, semanticVersion, serviceName, softwareVersion, text, variableName } from './words.ts';
+import { fileName, projectName, semanticVersion, serviceName, softwareVersion, text, variableName, versionRange } from './words.ts';
 
 const repository = text((value) =>
   isRepository(value)
@@ -91,12 +91,30 @@ export const recipeSchema = z
     files: z.record(fileName, file).default({}).describe('Rendered files, by name.'),
     rollout: z
       .strictObject({
+        upgradeFrom: versionRange
+          .optional()
+          .describe("Versions of this recipe that may be running where this one is rolled out: '>=1.2.0'. A host with another one needs an update to a version between first."),
         services: z
           .array(
             z.strictObject({
               name: serviceName.describe('Service of the Compose file.'),
               component: serviceName.describe('Component whose image it runs.'),
               probes: z.array(probe).default([]).describe('What must answer before an update counts as done.'),
+              order: z
+                .enum(['stop-first', 'start-first'])
+                .default('stop-first')
+                .describe('`start-first`: the new container must pass its probes beside the old one before that goes. For services without data of their own; docs/web-services.md.'),
+              drainSeconds: z
+                .int()
+                .min(0)
+                .max(300)
+                .default(10)
+                .describe('With `start-first`: how long the old container may go on with requests that it was answering, in seconds.'),
+              restartAfter: z
+                .array(serviceName)
+                .default([])
+                .describe('Services above this one: whenever one of them was replaced or restarted, this one is restarted.'),
+              maintenancePage: fileName.optional().describe('One of `files`: the page that nginx in front shows while an update has stopped this service; docs/web-services.md.'),
             }),
           )
           .min(1)

@@ -56,6 +56,13 @@ function judgeVersion(value: string): Refusal | undefined {
 export const domainName = text(judgeDomain, domainPattern);
 export const semanticVersion = text(judgeVersion, /^\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?$/);
 
+/** node-semver's ranges; `*` and the like say nothing, so they are no mistake but no use either. */
+export const versionRange = text((value) =>
+  semver.validRange(value) !== null && value.trim() !== ''
+    ? undefined
+    : { code: 'E_BAD_VERSION', message: 'is not a range of versions', remedy: "As in '>=1.2.0', '>=1.2.0 <3.0.0' or '^1.2.0 || ^2.0.0'." },
+);
+
 export const projectName = matching(
   /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/,
   'E_BAD_NAME',

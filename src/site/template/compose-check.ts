@@ -2,6 +2,7 @@ import { LineCounter, isAlias, isMap, isNode, isScalar, parseDocument, visit, ty
 import { ExitStatus, ShipError, type Place } from '../../errors.ts';
 import type { Recipe } from '../model.ts';
 import { suggest } from '../yaml/nearest.ts';
+import { checkStartFirst } from './start-first-check.ts';
 
 export interface ComposeExpectations {
   /** The site's name. */
@@ -88,6 +89,7 @@ function checkServices(services: YAMLMap, expected: ComposeExpectations, add: Ad
       continue;
     }
     checkService(name, key, service, policy.component, references.get(policy.component), add);
+    if (policy.startFirst) checkStartFirst({ name, key, service, dataVolumes: recipe.data.volumes }, add);
   }
 }
 
