@@ -30,7 +30,7 @@ export interface DeviceFile {
 
 /** The parts of the updater first and the program itself last, so that a half-done installation never runs. */
 export function deviceFiles(): readonly DeviceFile[] {
-  const parts = readdirSync(path.join(import.meta.dirname, 'updater.d')).filter((name) => name.endsWith('.sh')).sort();
+  const parts = readdirSync(path.join(import.meta.dirname, 'updater.d'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.sh')).sort();
   return Object.freeze([
     ...parts.map((part) => deviceFile(`updater.d/${part}`, `${devicePaths.libraryDirectory}/updater.d/${part}`, 0o644)),
     deviceFile('prose-ship.service', devicePaths.unit, 0o644),

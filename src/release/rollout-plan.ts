@@ -1,4 +1,5 @@
 import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
+import { encodedPart } from '../oci/digest.ts';
 import type { Probe } from '../site/model.ts';
 import type { ReleaseManifest } from './manifest.ts';
 
@@ -19,18 +20,21 @@ export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): P
  */
 export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
   const { id, name, version, images, files, secrets, rollout, data } = manifest;
+  const ours = images.filter((image) => samePlatform(image.platform, platform));
   const lines: (readonly (string | number)[])[] = [
     ['format', 1],
     ['id', id],
     ['name', name],
     ['version', version],
-    ...images
-      .filter((image) => samePlatform(image.platform, platform))
-      .map((image) => ['image', image.component, image.reference, image.configDigest, image.diffIds.join(',')]),
+    ...ours.map((image) => ['image', image.component, image.reference, image.configDigest, image.diffIds.join(',')]),
+    ...ours.flatMap(({ component, samples = [] }) =>
+      samples.map((sample) => ['sample', component, sample.path, sample.sizeBytes, encodedPart(sample.digest)]),
+    ),
     ...files.map((file) => ['file', hashOf(file.path), file.name, file.mode, file.uid, file.gid]),
     ...secrets.map((secret) => ['secret', secret]),
     ...rollout.services.flatMap((service) => [
       ['service', service.name, service.component],
+      ...(service.kind ? [[service.kind, service.name]] : []),
       ...service.probes.map((probe) => ['probe', service.name, probe.type, ...probeFields(probe)]),
     ]),
     ['gate', rollout.timeoutSeconds, rollout.soakSeconds],
@@ -44,7 +48,9 @@ function probeFields(probe: Probe): readonly (string | number)[] {
     case 'tcp':
       return [probe.host, probe.port];
     case 'http':
-      return [probe.url, probe.status];
+      return [probe.url, probe.status, ...(probe.json ? ['json', probe.json.path, probe.json.equals] : [])];
+    case 'tls':
+      return [probe.host, probe.port, probe.starttls, probe.name, probe.minimumDays, probe.trusted ? 'trusted' : 'any'];
     case 'xmpp':
       return [probe.host, probe.port, probe.domain];
     case 'command':

@@ -100,8 +100,8 @@ async function missingPrograms(connection: Connection): Promise<string[]> {
 async function makeDirectories(connection: Connection): Promise<void> {
   const directory = (mode: string, owner: string, name: string) =>
     connection.run(['install', '-d', '-m', mode, '-o', owner, name], { sudo: true });
-  await directory('0755', 'root', devicePaths.libraryDirectory);
-  await directory('0755', 'root', path.posix.join(devicePaths.libraryDirectory, 'updater.d'));
+  const folders = deviceFiles().map(({ target }) => path.posix.dirname(target)).filter((folder) => folder.startsWith(devicePaths.libraryDirectory));
+  for (const folder of [...new Set(folders)].sort()) await directory('0755', 'root', folder);
   await directory('0755', 'root', devicePaths.stateDirectory);
   await directory('0700', String(connection.uid), devicePaths.incomingDirectory);
 }

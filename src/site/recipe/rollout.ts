@@ -21,7 +21,8 @@ export async function makeRollout({ rollout }: RecipeInput, engine: Engine, scop
     for (const [number, probe] of service.probes.entries()) {
       probes.push(await makeProbe(probe, ['rollout', 'services', index, 'probes', number], render, problems));
     }
-    services.push({ name: service.name, component: service.component, probes });
+    const kind = service.kind === 'oneshot' ? { kind: service.kind } : {};
+    services.push({ name: service.name, component: service.component, ...kind, probes });
   }
   return { services, timeoutSeconds: rollout.timeoutSeconds, soakSeconds: rollout.soakSeconds };
 }
@@ -32,7 +33,26 @@ async function makeProbe(probe: ProbeInput, at: Path, render: Render, problems: 
     case 'tcp':
       return { type: 'tcp', host: await field('host', probe.host), port: await makePort(probe.port, [...at, 'port'], render, problems) };
     case 'http':
-      return { type: 'http', url: await field('url', probe.url), status: probe.status };
+      return {
+        type: 'http',
+        url: await field('url', probe.url),
+        status: probe.status,
+        ...(probe.json
+          ? { json: { path: probe.json.path, equals: await render(String(probe.json.equals), [...at, 'json', 'equals']) } }
+          : {}),
+      };
+    case 'tls': {
+      const { starttls, minimumDays, trusted } = probe;
+      return {
+        type: 'tls',
+        host: await field('host', probe.host),
+        port: await makePort(probe.port, [...at, 'port'], render, problems),
+        starttls,
+        name: await field('name', probe.name),
+        minimumDays,
+        trusted,
+      };
+    }
     case 'xmpp':
       return {
         type: 'xmpp',
