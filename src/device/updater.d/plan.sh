@@ -68,6 +68,10 @@ check_plan() {
     $1 == "file" { if (NF != 6 || $2 !~ /^[0-9a-f]+$/ || $3 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ || $4 !~ /^[0-7]+$/ || $5 !~ /^[0-9]+$/ || $6 !~ /^[0-9]+$/) bad() }
     $1 == "secret" && $2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ { bad() }
     $1 == "service" { if ($2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad(); services = 1 }
+    $1 == "oneshot" && (NF != 2 || $2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) { bad() }
+    $1 == "sample" && (NF != 5 || $3 !~ /^[A-Za-z0-9_.+@\/-]+$/ || $3 ~ /(^|\/)\.?\.?(\/|$)/ || $4 !~ /^[0-9]+$/ || $5 !~ /^[0-9a-f]+$/ || length($5) != 64) { bad() }
+    $1 == "probe" && $3 == "http" && NF > 5 && (NF != 8 || $6 != "json" || $7 == "") { bad() }
+    $1 == "probe" && $3 == "tls" && (NF != 9 || $5 !~ /^[0-9]+$/ || $6 !~ /^(none|xmpp|smtp)$/ || $8 !~ /^[0-9]+$/ || $9 !~ /^(any|trusted)$/) { bad() }
     $1 == "gate" && ($2 !~ /^[0-9]+$/ || $3 !~ /^[0-9]+$/) { bad() }
     $1 == "data" { for (i = 2; i <= NF; i++) if ($i !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad() }
     END { if (!(format && ids && names && services)) print "format, id, name or service is missing" }

@@ -85,7 +85,8 @@ verb_status() {
   if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then key_value locked "$(lock_owner)"; fi
   current=$(link_id current)
   if [ "$current" != - ]; then
-    containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _; do
+    containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _ _ exit_status; do
+      if [ "$state $exit_status" = 'exited 0' ] && plan_lines "$current" oneshot | grep -qxF -e "$service"; then state=completed; fi
       key_value container "$service$TAB$state$TAB$health$TAB$restarts"
     done
   fi
