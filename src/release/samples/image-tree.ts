@@ -71,7 +71,7 @@ async function readLayer(archive: Archive, layer: ArchiveLayer, number: number, 
   let position = 0;
   const reading = (async () => {
     for await (const entry of entries) {
-      const { name, type, size = 0, mode = 0 } = entry.header;
+      const { name, type, size, mode } = entry.header;
       const path = name.replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
       position += 1;
       takeAway(tree, path, type, number);

@@ -34,7 +34,7 @@ async function makeCertificate({ names, fromDays = -30, untilDays = 60 }: Certif
   ];
   await writeFile(path.join(directory, 'config'), lines.join('\n'));
   await writeFile(path.join(directory, 'index'), '');
-  const date = (days: number) => `${new Date(Date.now() + days * dayMs).toISOString().replace(/[-:T]|\.\d+/g, '')}`;
+  const date = (days: number) => new Date(Date.now() + days * dayMs).toISOString().replace(/[-:T]|\.\d+/g, '');
   const openssl = (...args: readonly string[]) => execute('openssl', [...args], { cwd: directory });
   await openssl('req', '-config', 'config', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=common.test', '-keyout', 'key', '-out', 'request');
   await openssl('ca', '-config', 'config', '-batch', '-notext', '-selfsign', '-keyfile', 'key', '-in', 'request', '-out', 'cert', '-extensions', 'ext', '-startdate', date(fromDays), '-enddate', date(untilDays));
