@@ -3,7 +3,7 @@ import type { ImageSample } from '../manifest.ts';
 import { listImageFiles, type ImageFile } from './image-tree.ts';
 
 /** Each costs a device one call of its engine. */
-const samplesPerImage = 8;
+const samplesPerImage = 6;
 /** What a device reads for one sample; larger files are not chosen. */
 const largestSampleBytes = 4 * 1024 * 1024;
 

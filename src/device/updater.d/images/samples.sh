@@ -69,7 +69,6 @@ image_whole() {
   [ -s "$scratch/samples" ] || return 0
   probe_container=$(create_probe "$3") || { damage="no container can be made of it: $(tail_of "$scratch/create")"; return 1; }
   while IFS=$TAB read -r _ sample_path sample_size sample_sum; do
-    [ "$(read_quickly | sha256sum)" != "$sample_sum  -" ] || continue
     [ "$(read_sample | sha256sum)" != "$sample_sum  -" ] || continue
     damage="/$sample_path has $(read_sample | wc -c | tr -d ' ') bytes instead of $sample_size"
     case $damage in *" $sample_size bytes instead of "*) damage="/$sample_path has other content than it should" ;; esac
@@ -78,13 +77,6 @@ image_whole() {
   done <"$scratch/samples"
   docker rm --volumes "$probe_container" >/dev/null 2>&1
   [ -z "$damage" ]
-}
-
-# What `docker cp` asks of the engine, without the time that its start takes on a small computer. It proves that a file is
-# whole; that one is not, `docker cp` must say.
-read_quickly() {
-  curl --silent --fail --unix-socket /var/run/docker.sock --get --data-urlencode "path=/$sample_path" \
-    "http://docker/containers/$probe_container/archive" </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
 }
 
 # The engine gives one file as a tar archive; it goes through, nothing is kept.
