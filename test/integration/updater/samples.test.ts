@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { Device } from '../device/device.ts';
-import type { SampleRelease } from '../device/sample-release.ts';
+import { Device } from '../../device/device.ts';
+import type { SampleRelease } from '../../device/sample-release.ts';
 
 function release(version: string): SampleRelease {
   return { version, services: [{ name: 'web', content: version, port: 8080, samples: true, probes: [['http', 'http://127.0.0.1:8080/version', '200']] }] };

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { createContext } from '../../src/context.ts';
-import { ConfigurationError } from '../../src/errors.ts';
-import type { Deployment } from '../../src/site/model.ts';
-import { loadDeployment } from '../../src/site/load.ts';
-import { renderDeployment } from '../../src/site/render.ts';
-import { fixtures, temporarySite } from './temporary-site.ts';
+import { createContext } from '../../../src/context.ts';
+import { ConfigurationError } from '../../../src/errors.ts';
+import type { Deployment } from '../../../src/site/model.ts';
+import { loadDeployment } from '../../../src/site/load.ts';
+import { renderDeployment } from '../../../src/site/render.ts';
+import { fixtures, temporarySite } from '../temporary-site.ts';
 
 const site = 'schema: 1\nname: web\nversion: 1.0.0\nrecipe: ./static-web\ndomain: example.org\nvariables: {title: Hello}\n';
 const references = new Map([['page', 'example/page:1'], ['status', 'example/status:1']]);

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { Device } from '../device/device.ts';
-import type { SampleRelease, SampleService } from '../device/sample-release.ts';
+import { Device } from '../../device/device.ts';
+import type { SampleRelease, SampleService } from '../../device/sample-release.ts';
 
 let device: Device;
 

@@ -1,7 +1,7 @@
 import test from 'ava';
-import { devicePaths } from '../../src/device/files.ts';
-import { Device } from '../device/device.ts';
-import type { SampleRelease, SampleService } from '../device/sample-release.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import { Device } from '../../device/device.ts';
+import type { SampleRelease, SampleService } from '../../device/sample-release.ts';
 
 let device: Device;
 
