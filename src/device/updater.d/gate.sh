@@ -39,8 +39,11 @@ soak() {
 soak_round() {
   soak_failed=yes
   if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while watching the new release"; return 1; fi
-  if ! { containers_well "$1" && stayed_healthy; }; then gate_failed "$1"; return 1; fi
-  if probes_pass "$1"; then
+  containers_well "$1" || { gate_failed "$1"; return 1; }
+  probes_pass "$1"
+  answered=$?
+  stayed_healthy || { gate_failed "$1"; return 1; }
+  if [ "$answered" = 0 ]; then
     soak_failed=no soak_passes=$((soak_passes + 1))
     [ "$soak_passes" -lt 10 ] || soak_misses=0
     return 0
@@ -60,9 +63,10 @@ watch_health() {
 }
 
 stayed_healthy() {
+  [ -s "$scratch/unhealthy" ] || return 0
   gate_service=$(head -n 1 "$scratch/unhealthy")
   gate_problem="service $gate_service became unhealthy while it was watched"
-  [ -z "$gate_service" ]
+  return 1
 }
 
 observe() {
