@@ -6,7 +6,7 @@ import { createContext } from '../src/context.ts';
 import { interrupted } from '../src/errors.ts';
 import { isMet, type Bench, type BenchSurroundings } from './bench.ts';
 import { describeMachine } from './machine.ts';
-import { formatReport, replacePart, type Measured } from './report.ts';
+import { formatReport, formatSection, replacePart, type Measured } from './report.ts';
 
 const resultsFile = path.join(import.meta.dirname, 'RESULTS.md');
 
@@ -42,7 +42,10 @@ export async function benchCommand(command: BenchCommand): Promise<number> {
       const scratch = path.join(directory, bench.name);
       await mkdir(scratch);
       const note = (text: string) => console.error(`${bench.name}: ${text}`);
-      measured.push({ bench, result: await bench.run({ context, scratch, runs: options.runs, note }) });
+      const result = await bench.run({ context, scratch, runs: options.runs, note });
+      measured.push({ bench, result });
+      // A later bench may fail after half an hour; what is known by then is worth having.
+      console.error(formatSection({ bench, result }).join('\n'));
       await rm(scratch, { recursive: true, force: true });
     }
   } catch (error) {

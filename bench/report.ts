@@ -18,16 +18,14 @@ export function formatReport(measured: readonly Measured[], machine: readonly st
     '## Targets',
     '',
     ...formatTable(['target', 'measured', 'at most', ''], targets.map(formatTarget)),
-    ...measured.flatMap(({ bench, result }) => [
-      '',
-      `## ${bench.name}: ${bench.title}`,
-      '',
-      ...result.setup.map((line) => `- ${line}`),
-      '',
-      ...formatTable(result.head, result.rows),
-    ]),
+    ...measured.flatMap((one) => ['', ...formatSection(one)]),
     '',
   ].join('\n');
+}
+
+/** The lines of one bench: heading, how it was set up, table. */
+export function formatSection({ bench, result }: Measured): string[] {
+  return [`## ${bench.name}: ${bench.title}`, '', ...result.setup.map((line) => `- ${line}`), '', ...formatTable(result.head, result.rows)];
 }
 
 /** Puts a report in the place of the part of `results` that has its first-level heading, or behind all others. */

@@ -3,9 +3,10 @@
 # kernel and initramfs onto the boot partition (package raspi-firmware).
 set -eu
 export PATH="/native/opt/native/bin:$PATH"
+# A device without a keyboard must not end in the emergency shell because its card is slow.
 cat >/etc/fstab <<'FSTAB'
 LABEL=rootfs / ext4 defaults,noatime,errors=remount-ro 0 1
-LABEL=bootfs /boot/firmware vfat defaults,noatime,umask=0077 0 2
+LABEL=bootfs /boot/firmware vfat defaults,noatime,umask=0077,x-systemd.device-timeout=10min 0 2
 FSTAB
 cat >/etc/default/raspi-firmware <<'DEFAULTS'
 ROOTPART=LABEL=rootfs
