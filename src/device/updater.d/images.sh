@@ -17,18 +17,20 @@ image_listed() {
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
 image_usable() {
-  created=$(create_probe "$1") || return 1
-  docker rm --volumes "$created" >/dev/null
+  make_trial "$1" || return 1
+  remove_trial
 }
 
-# create_probe REFERENCE: prints the id of a container that is never started.
-create_probe() {
-  docker create --pull never --label prose-ship.probe=yes "$1" /prose-ship-probe 2>"$scratch/create" </dev/null
+# The container that is made for this and never started; a run that was killed may have left it, and while it is there its
+# image stays.
+trial=prose-ship-trial
+make_trial() {
+  remove_trial
+  docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" </dev/null
 }
 
-# A killed run may have left one; it would keep a damaged image from being removed.
-remove_probes() {
-  docker ps --all --quiet --filter label=prose-ship.probe=yes | while IFS= read -r left; do docker rm --volumes "$left" >/dev/null 2>&1; done
+remove_trial() {
+  docker rm --force --volumes "$trial" >/dev/null 2>&1 || :
 }
 
 # all_images_ready ID: prints the references that are missing.
@@ -48,7 +50,7 @@ archive_of() {
 # load_images ID: idempotent. After a power cut during an earlier load the engine may list images whose files are
 # empty (it syncs its records, not its layers), so images that were not yet synced are loaded afresh.
 load_images() {
-  remove_probes
+  remove_trial
   [ "$j_resumes" = 0 ] || discard_images "$1"
   check_space_for_images "$1" || return 1
   : >"$scratch/loaded"

@@ -71,6 +71,13 @@ for (const store of ['containerd', 'overlay2'] as const) {
       const back = await device.run('rollback');
       t.is(back.status, 0, back.output);
       t.is(await device.answer(), '1.2.0');
+
+      await device.host.exec(`version=1.2.0; ${hollow}`);
+      const boot = await device.run('boot');
+      t.is(boot.status, 1, boot.output);
+      t.deepEqual(boot.codes, ['E_IMAGE_DAMAGED']);
+      t.regex(boot.output, /which release \S+ runs, is damaged: \/www\/version has 0 bytes instead of 5/);
+      t.deepEqual([await images(), await containers()], [3, 1], 'it tells, and leaves everything as it is');
     } finally {
       await device.destroy();
     }

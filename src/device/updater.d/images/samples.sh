@@ -8,8 +8,8 @@ prove_images() {
   images_to_prove "$1" >"$scratch/prove"
   [ -s "$scratch/prove" ] || return 0
   drop_caches
-  while IFS=$TAB read -r component reference _ diff_ids; do
-    prove_image "$1" "$component" "$reference" "$diff_ids" || return 1
+  while IFS=$TAB read -r component reference config diff_ids; do
+    prove_image "$1" "$component" "$reference" "$diff_ids" "$config" || return 1
   done <"$scratch/prove"
 }
 
@@ -46,7 +46,7 @@ drop_caches() {
   { echo 3 >/proc/sys/vm/drop_caches; } 2>/dev/null || :
 }
 
-# prove_image ID COMPONENT REFERENCE DIFFIDS
+# prove_image ID COMPONENT REFERENCE DIFFIDS CONFIGDIGEST
 prove_image() {
   if image_whole "$1" "$2" "$3"; then return 0; fi
   docker image rm "$3" >/dev/null 2>&1
@@ -55,7 +55,7 @@ prove_image() {
     return 1
   fi
   log_warning "$2: $damage; loading it again"
-  load_image "$1" "$2" "$3" "$4" || return 1
+  load_image "$1" "$2" "$3" "$4" "$5" || return 1
   sync && drop_caches
   if image_whole "$1" "$2" "$3"; then return 0; fi
   docker image rm "$3" >/dev/null 2>&1
@@ -67,7 +67,7 @@ image_whole() {
   damage=
   plan_lines "$1" sample | awk -F'\t' -v component="$2" '$1 == component' >"$scratch/samples"
   [ -s "$scratch/samples" ] || return 0
-  probe_container=$(create_probe "$3") || { damage="no container can be made of it: $(tail_of "$scratch/create")"; return 1; }
+  make_trial "$3" || { damage="no container can be made of it: $(tail_of "$scratch/create")"; return 1; }
   while IFS=$TAB read -r _ sample_path sample_size sample_sum; do
     [ "$(read_sample | sha256sum)" != "$sample_sum  -" ] || continue
     damage="/$sample_path has $(read_sample | wc -c | tr -d ' ') bytes instead of $sample_size"
@@ -75,11 +75,11 @@ image_whole() {
     [ ! -s "$scratch/cp" ] || damage="/$sample_path cannot be read: $(tail_of "$scratch/cp")"
     break
   done <"$scratch/samples"
-  docker rm --volumes "$probe_container" >/dev/null 2>&1
+  remove_trial
   [ -z "$damage" ]
 }
 
 # The engine gives one file as a tar archive; it goes through, nothing is kept.
 read_sample() {
-  docker cp "$probe_container:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
+  docker cp "$trial:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
 }
