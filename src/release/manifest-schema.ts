@@ -2,6 +2,7 @@ import semver from 'semver';
 import { z } from 'zod';
 import { isDigest, type Digest } from '../oci/digest.ts';
 import type { ReleaseManifest } from './manifest.ts';
+import { samplePath } from './samples/choose-samples.ts';
 
 /** Checks a `release.json` that may come from anywhere; the types are those of manifest.ts. */
 
@@ -15,7 +16,16 @@ const word = z.string().regex(/^[^\t\r\n]*$/, 'has a tab or a line break');
 
 const probe = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('tcp'), host: word, port: z.int() }),
-  z.strictObject({ type: z.literal('http'), url: word, status: z.int() }),
+  z.strictObject({ type: z.literal('http'), url: word, status: z.int(), json: z.strictObject({ path: word, equals: word }).exactOptional() }),
+  z.strictObject({
+    type: z.literal('tls'),
+    host: word,
+    port: z.int(),
+    starttls: z.enum(['none', 'xmpp', 'smtp']),
+    name: word,
+    minimumDays: z.int().min(0),
+    trusted: z.boolean(),
+  }),
   z.strictObject({ type: z.literal('xmpp'), host: word, port: z.int(), domain: word }),
   z.strictObject({ type: z.literal('command'), command: z.array(word).min(1) }),
 ]);
@@ -39,6 +49,7 @@ export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject(
       configDigest: digest,
       diffIds: z.array(digest).min(1),
       archive: z.strictObject(file),
+      samples: z.array(z.strictObject({ path: z.string().regex(samplePath), sizeBytes: z.int().min(1), digest })).exactOptional(),
     }),
   ),
   sbom: z.strictObject(file).exactOptional(),
@@ -59,6 +70,7 @@ export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject(
         z.strictObject({
           name,
           component: name,
+          kind: z.literal('oneshot').exactOptional(),
           probes: z.array(probe),
           startFirst: z.strictObject({ drainSeconds: z.int().min(0) }).exactOptional(),
           restartAfter: z.array(name).exactOptional(),

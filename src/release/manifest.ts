@@ -58,4 +58,14 @@ export interface ReleaseImage {
   readonly configDigest: Digest;
   readonly diffIds: readonly Digest[];
   readonly archive: ReleaseFile;
+  /** A few files inside the image, by which a device proves what it loaded; older releases have none. */
+  readonly samples?: readonly ImageSample[];
+}
+
+/** One file of an image, as a container sees it. */
+export interface ImageSample {
+  /** Without a leading slash. */
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly digest: Digest;
 }

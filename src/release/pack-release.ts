@@ -11,6 +11,7 @@ import { checksumsFile, describeFile, formatChecksums } from './checksums.ts';
 import type { ReleaseFile, ReleaseImage, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
 import { manifestFile, readRelease, releaseId, type Release } from './read-release.ts';
 import { planPath, releasePlatforms, rolloutPlan } from './rollout-plan.ts';
+import { chooseSamples } from './samples/choose-samples.ts';
 import { releaseSbom, sbomFile } from './sbom/release-sbom.ts';
 
 /** An image archive that `build` wrote, and whose image it is. */
@@ -109,6 +110,7 @@ async function putImage(target: string, { component, platform, file, archive }: 
     configDigest: archive.configDigest,
     diffIds: archive.diffIds,
     archive: await describeFile(target, name),
+    samples: await chooseSamples(archive),
   };
 }
 

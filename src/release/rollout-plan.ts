@@ -1,5 +1,6 @@
 import semver from 'semver';
 import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
+import { encodedPart } from '../oci/digest.ts';
 import type { Probe } from '../site/model.ts';
 import type { ReleaseManifest } from './manifest.ts';
 
@@ -20,6 +21,7 @@ export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): P
  */
 export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
   const { id, name, version, recipe, images, files, secrets, rollout, requires = {}, data, retention } = manifest;
+  const ours = images.filter((image) => samePlatform(image.platform, platform));
   const lines: (readonly (string | number)[])[] = [
     ['format', 1],
     ['id', id],
@@ -29,13 +31,15 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
     ...upgradePaths(rollout.upgradeFrom).map((comparators) => ['upgrade-from', ...comparators]),
     ...(requires.engine ? [['requires', 'engine', requires.engine]] : []),
     ...(requires.compose ? [['requires', 'compose', requires.compose]] : []),
-    ...images
-      .filter((image) => samePlatform(image.platform, platform))
-      .map((image) => ['image', image.component, image.reference, image.configDigest, image.diffIds.join(',')]),
+    ...ours.map((image) => ['image', image.component, image.reference, image.configDigest, image.diffIds.join(',')]),
+    ...ours.flatMap(({ component, samples = [] }) =>
+      samples.map((sample) => ['sample', component, sample.path, sample.sizeBytes, encodedPart(sample.digest)]),
+    ),
     ...files.map((file) => ['file', hashOf(file.path), file.name, file.mode, file.uid, file.gid]),
     ...secrets.map((secret) => ['secret', secret]),
     ...rollout.services.flatMap((service) => [
       ['service', service.name, service.component],
+      ...(service.kind ? [[service.kind, service.name]] : []),
       ...service.probes.map((probe) => ['probe', service.name, probe.type, ...probeFields(probe)]),
       ...(service.startFirst ? [['order', service.name, 'start-first', service.startFirst.drainSeconds]] : []),
       ...(service.restartAfter ? [['restart-after', service.name, ...service.restartAfter]] : []),
@@ -62,7 +66,9 @@ function probeFields(probe: Probe): readonly (string | number)[] {
     case 'tcp':
       return [probe.host, probe.port];
     case 'http':
-      return [probe.url, probe.status];
+      return [probe.url, probe.status, ...(probe.json ? ['json', probe.json.path, probe.json.equals] : [])];
+    case 'tls':
+      return [probe.host, probe.port, probe.starttls, probe.name, probe.minimumDays, probe.trusted ? 'trusted' : 'any'];
     case 'xmpp':
       return [probe.host, probe.port, probe.domain];
     case 'command':

@@ -157,6 +157,8 @@ export interface RolloutPolicy {
 export interface ServicePolicy {
   readonly name: string;
   readonly component: string;
+  /** Runs to its end, with exit status 0, before the next service starts; absent: runs for good. */
+  readonly kind?: 'oneshot';
   readonly probes: readonly Probe[];
   /** Present: the new container is proven beside the old one before that goes; absent: the old one stops first. */
   readonly startFirst?: StartFirstPolicy;
@@ -174,11 +176,29 @@ export interface StartFirstPolicy {
 /** Asked from the device itself; `host` is an address of the device, nearly always 127.0.0.1. */
 export type Probe =
   | { readonly type: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly type: 'http'; readonly url: string; readonly status: number }
+  | { readonly type: 'http'; readonly url: string; readonly status: number; readonly json?: JsonExpectation }
+  | {
+      readonly type: 'tls';
+      readonly host: string;
+      readonly port: number;
+      readonly starttls: 'none' | 'xmpp' | 'smtp';
+      /** What the certificate must cover, and the server name (SNI) that is asked for. */
+      readonly name: string;
+      readonly minimumDays: number;
+      /** Whether the device must trust the chain. */
+      readonly trusted: boolean;
+    }
   /** Stream header, STARTTLS, TLS, and SASL mechanisms offered inside it (RFC 6120 sections 4 to 6). */
   | { readonly type: 'xmpp'; readonly host: string; readonly port: number; readonly domain: string }
   /** Runs in the service's container; exit status 0 passes. */
   | { readonly type: 'command'; readonly command: readonly string[] };
+
+/** One field of a JSON answer, compared as text. */
+export interface JsonExpectation {
+  /** Keys and positions with dots between them. */
+  readonly path: string;
+  readonly equals: string;
+}
 
 export interface DataPolicy {
   /** Raised by the recipe when the data's format changes: only then is data copied before an update and put back by a rollback. */

@@ -38,7 +38,13 @@ export interface SampleService {
   /** A rendered file, mounted at /etc/sample.conf. */
   readonly file?: string;
   readonly restart?: string;
+  readonly oneshot?: boolean;
+  readonly environment?: Readonly<Record<string, string>>;
   readonly healthcheck?: readonly string[];
+  /** How often it runs; default `1s`. */
+  readonly healthInterval?: string;
+  /** Tell in the plan what `/version` and busybox are in the image. */
+  readonly samples?: boolean;
   /** Write other layer digests into the plan than the archive holds. */
   readonly wrongPlan?: boolean;
   /** Adds a file of zeros to the image, which compress to next to nothing. */
@@ -63,6 +69,7 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
     const image = await sampleImage(service);
     const diffIds = service.wrongPlan ? image.diffIds.toReversed() : image.diffIds;
     plan.push(['image', service.name, image.reference, image.configDigest, diffIds.join(',')]);
+    if (service.samples) for (const sample of image.samples) plan.push(['sample', service.name, ...sample]);
     archives.set(`images/${service.name}.tar.gz`, image.archive);
     if (service.sizeHint) hints.set(`images/${service.name}.size`, `${image.sizeBytes}\n`);
     if (service.file !== undefined) {
@@ -78,7 +85,7 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
     compose[service.name] = composeService(service, image.reference);
   }
   for (const secret of release.secrets ?? []) plan.push(['secret', secret]);
-  for (const { name } of release.services) plan.push(['service', name, name]);
+  for (const { name, oneshot } of release.services) plan.push(['service', name, name], ...(oneshot ? [['oneshot', name]] : []));
   for (const { name, probes = [] } of release.services) for (const probe of probes) plan.push(['probe', name, ...probe]);
   plan.push(...(release.plan ?? []));
   plan.push(['gate', release.timeoutSeconds ?? 20, release.soakSeconds ?? 0]);
@@ -119,7 +126,7 @@ function manifest(id: string, { version, services, secrets = [], dataVersion = 1
 function composeService(service: SampleService, reference: string): object {
   return {
     image: reference,
-    restart: service.restart ?? 'unless-stopped',
+    restart: service.restart ?? (service.oneshot ? 'no' : 'unless-stopped'),
     // Process 1 of a container ignores SIGTERM unless it handles it; the tests need not wait for that.
     stop_signal: 'SIGKILL',
     volumes: [
@@ -131,14 +138,16 @@ function composeService(service: SampleService, reference: string): object {
     ...(service.port ? { ports: [`127.0.0.1:${service.port}:80`] } : {}),
     ...(service.ports ? { ports: [service.ports] } : {}),
     ...(service.command ? { command: service.command } : {}),
-    ...(service.healthcheck ? { healthcheck: { test: ['CMD', ...service.healthcheck], interval: '1s', retries: 1 } } : {}),
+    ...(service.environment ? { environment: service.environment } : {}),
+    ...(service.healthcheck ? { healthcheck: { test: ['CMD', ...service.healthcheck], interval: service.healthInterval ?? '1s', retries: 1 } } : {}),
   };
 }
 
 /** A docker-archive of two layers: busybox (the same in all), and the content. */
 async function sampleImage(service: SampleService) {
+  const busybox = await readFile(await staticBusybox());
   const layers = [
-    await tar([['bin/busybox', await readFile(await staticBusybox()), 0o755], ['bin/sh', '/bin/busybox', 'link']]),
+    await tar([['bin/busybox', busybox, 0o755], ['bin/sh', '/bin/busybox', 'link']]),
     await tar([[`www/version`, service.content, 0o644], ['data/.keep', '', 0o644], ...slowAnswer(service), ...padding(service)]),
   ];
   const diffIds = layers.map((layer) => `sha256:${sha256(layer)}`);
@@ -156,7 +165,11 @@ async function sampleImage(service: SampleService) {
     ['1.tar', layers[1]!, 0o644],
     ['manifest.json', JSON.stringify(manifest), 0o644],
   ]);
-  return { reference, configDigest: `sha256:${sha256(config)}`, diffIds, sizeBytes: archive.length, archive: gzipSync(archive, { level: 1 }) };
+  const samples = [
+    ['bin/busybox', busybox.length, sha256(busybox)],
+    ['www/version', service.content.length, sha256(service.content)],
+  ] as const;
+  return { samples, reference, configDigest: `sha256:${sha256(config)}`, diffIds, sizeBytes: archive.length, archive: gzipSync(archive, { level: 1 }) };
 }
 
 type Entry = readonly [name: string, content: string | Buffer, mode: number | 'link'];

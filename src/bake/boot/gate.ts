@@ -11,7 +11,7 @@ export interface DeviceStatus {
 
 export interface ContainerStatus {
   readonly service: string;
-  /** As the engine has it: `running`, `exited`. */
+  /** As the engine has it: `running`, `exited`; `completed` is a one-shot service that ended well. */
   readonly state: string;
   /** `healthy`, `starting`, `unhealthy`; undefined without a health check. */
   readonly health?: string;
@@ -47,7 +47,7 @@ export type GateVerdict =
 export function gateVerdict({ currentId, journal, underWay, containers }: DeviceStatus): GateVerdict {
   if (underWay) return { kind: 'waiting', reason: `release ${journal?.id ?? '?'} is on its way to '${underWay}'` };
   if (!currentId) return { kind: 'failed', reason: nothingRuns(journal) };
-  const unwell = containers.find(({ state, health }) => state !== 'running' || (health !== undefined && health !== 'healthy'));
+  const unwell = containers.find(({ state, health }) => !['running', 'completed'].includes(state) || (health !== undefined && health !== 'healthy'));
   if (unwell) return { kind: 'waiting', reason: `${unwell.service} is ${unwell.state === 'running' ? (unwell.health ?? '') : unwell.state}` };
   if (containers.length === 0) return { kind: 'waiting', reason: `release ${currentId} has no container yet` };
   return { kind: 'healthy', releaseId: currentId };

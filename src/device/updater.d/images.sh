@@ -19,10 +19,27 @@ content_store() {
   printf '%s' "$blobs"
 }
 
+# The engine lists it, too: on the containerd store an image may be found by its name and yet miss blobs.
+image_listed() {
+  docker image ls --format '{{.Repository}}:{{.Tag}}' "$1" 2>/dev/null | grep -qxF -e "$1"
+}
+
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
 image_usable() {
-  created=$(docker create --pull never "$1" /prose-ship-probe 2>"$scratch/create") || return 1
-  docker rm "$created" >/dev/null
+  make_trial "$1" || return 1
+  remove_trial
+}
+
+# The container that is made for this and never started; a run that was killed may have left it, and while it is there its
+# image stays.
+trial=prose-ship-trial
+make_trial() {
+  remove_trial
+  docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" </dev/null
+}
+
+remove_trial() {
+  docker rm --force --volumes "$trial" >/dev/null 2>&1 || :
 }
 
 # all_images_ready ID: prints the references that are missing.
@@ -42,6 +59,7 @@ archive_of() {
 # load_images ID: idempotent. After a power cut during an earlier load the engine may list images whose files are
 # empty (it syncs its records, not its layers), so images that were not yet synced are loaded afresh.
 load_images() {
+  remove_trial
   [ "$j_resumes" = 0 ] || discard_images "$1"
   check_space_for_images "$1" || return 1
   : >"$scratch/loaded"
@@ -65,6 +83,8 @@ load_image() {
     log_error E_DISK_FULL "the disk became full while $3 was loaded; the running release was not touched"
   elif ! image_ready "$3" "$4"; then
     log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
+  elif ! image_listed "$3"; then
+    log_error E_LOAD_FAILED "the engine does not list $3 after loading ${archive##*/}; it said: $(tail_of "$scratch/load-output")"
   elif ! image_usable "$3"; then
     log_error E_LOAD_FAILED "no container can be made of $3: $(tail_of "$scratch/create")"
   fi
@@ -113,7 +133,7 @@ free_bytes() {
   df -B1 --output=avail "$1" 2>/dev/null | tail -n 1 | tr -d ' '
 }
 
-# Images reach the disk before their state is journalled; only then the archives may go.
+# Images reach the disk, and are read back from it, before their state is journalled; only then the archives may go.
 sync_release() {
-  sync && rm -rf "$(release_dir "$1")/images" "$(release_dir "$1")/UPLOAD.sha256" && sync "$(release_dir "$1")"
+  sync && prove_images "$1" && rm -rf "$(release_dir "$1")/images" "$(release_dir "$1")/UPLOAD.sha256" && sync "$(release_dir "$1")"
 }

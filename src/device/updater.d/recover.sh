@@ -65,7 +65,9 @@ verb_boot() {
   wait_for_engine || return 1
   recover_unfinished || return 1
   sweep_backups
-  bring_up_current
+  bring_up_current || return
+  current=$(link_id current)
+  [ "$current" = - ] || prove_running "$current"
 }
 
 wait_for_engine() {

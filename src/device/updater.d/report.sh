@@ -92,7 +92,8 @@ verb_status() {
   fi
   current=$(link_id current)
   if [ "$current" != - ]; then
-    containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _; do
+    containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _ _ exit_status; do
+      if [ "$state $exit_status" = 'exited 0' ] && plan_lines "$current" oneshot | grep -qxF -e "$service"; then state=completed; fi
       key_value container "$service$TAB$state$TAB$health$TAB$restarts"
     done
   fi

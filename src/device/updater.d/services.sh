@@ -22,21 +22,27 @@ engine_answers() {
   engine_is_up || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
 }
 
-# containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash.
+# containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash, exit status.
 containers_of() {
   # shellcheck disable=SC2046
   set -- $(docker ps -aq --filter "label=com.docker.compose.project=$(project_of "$1")" --filter label=com.docker.compose.oneoff=False)
-  [ $# -eq 0 ] || docker inspect -f '{{index .Config.Labels "com.docker.compose.service"}}{{"\t"}}{{.ID}}{{"\t"}}{{.State.Status}}{{"\t"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}{{"\t"}}{{.RestartCount}}{{"\t"}}{{.HostConfig.RestartPolicy.Name}}{{"\t"}}{{index .Config.Labels "com.docker.compose.config-hash"}}' "$@" 2>/dev/null
+  [ $# -eq 0 ] || docker inspect -f '{{index .Config.Labels "com.docker.compose.service"}}{{"\t"}}{{.ID}}{{"\t"}}{{.State.Status}}{{"\t"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}{{"\t"}}{{.RestartCount}}{{"\t"}}{{.HostConfig.RestartPolicy.Name}}{{"\t"}}{{index .Config.Labels "com.docker.compose.config-hash"}}{{"\t"}}{{.State.ExitCode}}' "$@" 2>/dev/null
 }
 
 # changed_services ID: those of the plan for which no container with this configuration runs.
+# A one-shot service that has ended with exit status 0 has nothing more to do.
 changed_services() {
   compose "$1" config --hash '*' >"$scratch/hashes" 2>/dev/null || return 1
   containers_of "$1" >"$scratch/containers"
-  plan_services "$1" | awk -v hashes="$scratch/hashes" -v containers="$scratch/containers" '
+  plan_lines "$1" oneshot >"$scratch/oneshots"
+  plan_services "$1" | awk -v hashes="$scratch/hashes" -v containers="$scratch/containers" -v oneshots="$scratch/oneshots" '
     BEGIN {
+      while ((getline line < oneshots) > 0) once[line] = 1
       while ((getline line < hashes) > 0) { split(line, field, " "); wanted[field[1]] = field[2] }
-      while ((getline line < containers) > 0) { split(line, field, "\t"); if (field[3] == "running") running[field[1], field[7]] = 1 }
+      while ((getline line < containers) > 0) {
+        split(line, field, "\t")
+        if (field[3] == "running" || (field[1] in once && field[3] == "exited" && field[8] == 0)) running[field[1], field[7]] = 1
+      }
     }
     wanted[$0] == "" || !(($0, wanted[$0]) in running)'
 }
@@ -83,7 +89,7 @@ start_services() {
   for service in "$@"; do
     start_service "$start_id" "$service" || return 1
   done
-  remove_surplus "$start_id" && up "$start_id" --remove-orphans && point_proxies "$start_id"
+  remove_surplus "$start_id" && up_lasting "$start_id" --remove-orphans && point_proxies "$start_id"
 }
 
 start_service() {
@@ -91,7 +97,7 @@ start_service() {
     replace_beside "$1" "$2"
   else
     log_info "starting $2"
-    remove_surplus "$1" "$2" && up "$1" "$2"
+    remove_surplus "$1" "$2" && up "$1" "$2" && finish_oneshot "$1" "$2"
   fi
 }
 

@@ -22,7 +22,7 @@ export async function readImageFiles(
   const files = new Map<string, Buffer>();
   for (const diffId of archive.diffIds) {
     const layer = layers.get(diffId);
-    if (!layer) throw damaged(archive, `it has no layer ${diffId}`);
+    if (!layer) throw damagedArchive(archive, `it has no layer ${diffId}`);
     const change = await readLayer(archive, layer, paths, signal);
     for (const path of change.removed) files.delete(path);
     for (const [path, content] of change.added) files.set(path, content);
@@ -53,7 +53,7 @@ async function readLayer(archive: Archive, layer: ArchiveLayer, paths: readonly 
     await Promise.all([pipeline(layerContent(archive.file, layer), entries, { ...(signal ? { signal } : {}) }), reading]);
   } catch (error) {
     signal?.throwIfAborted();
-    throw error instanceof ShipError ? error : damaged(archive, `its layer ${layer.diffId} is not a tar that can be read`, error);
+    throw error instanceof ShipError ? error : damagedArchive(archive, `its layer ${layer.diffId} is not a tar that can be read`, error);
   }
   return { removed, added };
 }
@@ -70,7 +70,7 @@ function hiddenBy(path: string, isDirectory: boolean, wanted: readonly string[])
 }
 
 /** A layer stands in the archive as one tar entry: a header block, the content, padding. */
-async function* layerContent(file: string, { frames, sizeBytes }: ArchiveLayer): AsyncGenerator<Buffer> {
+export async function* layerContent(file: string, { frames, sizeBytes }: ArchiveLayer): AsyncGenerator<Buffer> {
   let at = -tarBlockBytes;
   for await (const chunk of decompressFrames(file, frames)) {
     const part = chunk.subarray(Math.max(0, -at), Math.max(0, sizeBytes - at));
@@ -84,13 +84,13 @@ async function collect(archive: Archive, path: string, content: AsyncIterable<Bu
   let size = 0;
   for await (const chunk of content) {
     size += chunk.length;
-    if (size > fileLimitBytes) throw damaged(archive, `its ${path} has more than ${fileLimitBytes} bytes`);
+    if (size > fileLimitBytes) throw damagedArchive(archive, `its ${path} has more than ${fileLimitBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
 }
 
-function damaged({ file }: Archive, what: string, cause?: unknown): ShipError {
+export function damagedArchive({ file }: Archive, what: string, cause?: unknown): ShipError {
   return new ShipError({
     code: 'E_ARCHIVE_DAMAGED',
     message: `The image archive is damaged: ${what}`,

@@ -25,6 +25,10 @@ function checkRollout(recipe: RecipeInput, problems: Problems): void {
     if (components.includes(component)) continue;
     problems.add(['rollout', 'services', index, 'component'], 'E_UNKNOWN_COMPONENT', `There is no component '${component}'`, suggest(component, components, 'Components'));
   }
+  for (const [index, { name, kind, probes }] of services.entries()) {
+    if (kind !== 'oneshot' || probes.length === 0) continue;
+    problems.add(['rollout', 'services', index, 'probes'], 'E_BAD_VALUE', `The one-shot service '${name}' has probes, but has ended when they are asked`, 'Remove them: its exit status counts.');
+  }
   checkUnique(services.map(({ name }) => name), ['rollout', 'services'], problems, 'name');
   for (const component of components) {
     if (services.some((service) => service.component === component)) continue;
@@ -42,7 +46,7 @@ export function checkUnique(values: readonly string[], path: Path, problems: Pro
 
 function checkAccounts({ accounts, rollout }: RecipeInput, problems: Problems): void {
   if (!accounts) return;
-  const services = rollout.services.map(({ name }) => name);
+  const services = rollout.services.filter(({ kind }) => kind === 'daemon').map(({ name }) => name);
   if (!services.includes(accounts.service)) {
     problems.add(['accounts', 'service'], 'E_UNKNOWN_SERVICE', `There is no service '${accounts.service}'`, suggest(accounts.service, services, 'Services'));
   }

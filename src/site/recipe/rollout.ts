@@ -24,6 +24,7 @@ export async function makeRollout({ rollout }: RecipeInput, engine: Engine, scop
     services.push({
       name: service.name,
       component: service.component,
+      ...(service.kind === 'oneshot' ? { kind: service.kind } : {}),
       probes,
       ...(service.order === 'start-first' ? { startFirst: { drainSeconds: service.drainSeconds } } : {}),
       ...(service.restartAfter.length > 0 ? { restartAfter: service.restartAfter } : {}),
@@ -40,7 +41,26 @@ async function makeProbe(probe: ProbeInput, at: Path, render: Render, problems: 
     case 'tcp':
       return { type: 'tcp', host: await field('host', probe.host), port: await makePort(probe.port, [...at, 'port'], render, problems) };
     case 'http':
-      return { type: 'http', url: await field('url', probe.url), status: probe.status };
+      return {
+        type: 'http',
+        url: await field('url', probe.url),
+        status: probe.status,
+        ...(probe.json
+          ? { json: { path: probe.json.path, equals: await render(String(probe.json.equals), [...at, 'json', 'equals']) } }
+          : {}),
+      };
+    case 'tls': {
+      const { starttls, minimumDays, trusted } = probe;
+      return {
+        type: 'tls',
+        host: await field('host', probe.host),
+        port: await makePort(probe.port, [...at, 'port'], render, problems),
+        starttls,
+        name: await field('name', probe.name),
+        minimumDays,
+        trusted,
+      };
+    }
     case 'xmpp':
       return {
         type: 'xmpp',

@@ -99,6 +99,10 @@ export const recipeSchema = z
             z.strictObject({
               name: serviceName.describe('Service of the Compose file.'),
               component: serviceName.describe('Component whose image it runs.'),
+              kind: z
+                .enum(['daemon', 'oneshot'])
+                .default('daemon')
+                .describe('`daemon` runs for good. `oneshot` runs to its end, which must be exit status 0, before the next service starts: a migration.'),
               probes: z.array(probe).default([]).describe('What must answer before an update counts as done.'),
               order: z
                 .enum(['stop-first', 'start-first'])

@@ -1,6 +1,6 @@
 import { LineCounter, isAlias, isMap, isNode, isScalar, parseDocument, visit, type Node, type YAMLMap } from 'yaml';
 import { ExitStatus, ShipError, type Place } from '../../errors.ts';
-import type { Recipe } from '../model.ts';
+import type { Recipe, ServicePolicy } from '../model.ts';
 import { suggest } from '../yaml/nearest.ts';
 import { checkStartFirst } from './start-first-check.ts';
 
@@ -88,12 +88,12 @@ function checkServices(services: YAMLMap, expected: ComposeExpectations, add: Ad
       add(key, 'E_COMPOSE', `The service '${name}' is empty`, `Give it an image: {{ '${policy.component}' | image | json }}`);
       continue;
     }
-    checkService(name, key, service, policy.component, references.get(policy.component), add);
+    checkService(policy, key, service, references.get(policy.component), add);
     if (policy.startFirst) checkStartFirst({ name, key, service, dataVolumes: recipe.data.volumes }, add);
   }
 }
 
-function checkService(name: string, key: Node | undefined, service: YAMLMap, component: string, reference: string | undefined, add: Add): void {
+function checkService({ name, component, kind }: ServicePolicy, key: Node | undefined, service: YAMLMap, reference: string | undefined, add: Add): void {
   const refused: Record<string, [string, string]> = {
     build: ['builds on the host', 'Remove it: images are built beforehand and named by `image`.'],
     container_name: ['has a fixed container name', 'Remove it: while an update runs there are two containers, and `docker compose logs SERVICE` needs no name.'],
@@ -109,11 +109,19 @@ function checkService(name: string, key: Node | undefined, service: YAMLMap, com
     const image: unknown = service.get('image');
     add(service.get('image', true) ?? key, 'E_IMAGE_NOT_PINNED', typeof image !== 'string' ? `The service '${name}' has no image` : `The service '${name}' runs '${image}', not the image of the component '${component}'`, `Write image: {{ '${component}' | image }}`);
   }
+  checkRestart({ name, kind: kind ?? 'daemon' }, key, service, add);
+  checkMounts(name, service, add);
+}
+
+function checkRestart({ name, kind }: { name: string; kind: 'daemon' | 'oneshot' }, key: Node | undefined, service: YAMLMap, add: Add): void {
   const restart = service.get('restart');
-  if (restart === undefined || restart === false || restart === 'no') {
+  const stays = restart === undefined || restart === false || restart === 'no';
+  if (kind === 'oneshot') {
+    if (stays || (typeof restart === 'string' && restart.startsWith('on-failure'))) return;
+    add(keyOf(service, 'restart'), 'E_RESTART', `The one-shot service '${name}' would run again whenever it ends`, "Write `restart: 'no'`, or `on-failure`.");
+  } else if (stays) {
     add(keyOf(service, 'restart') ?? key, 'E_NO_RESTART', `The service '${name}' would stay down after a crash or a restart of the device`, 'Add `restart: unless-stopped`.');
   }
-  checkMounts(name, service, add);
 }
 
 function checkMounts(name: string, service: YAMLMap, add: Add): void {

@@ -25,6 +25,7 @@ for (const [title, lines, verdict] of [
   ['an upload that was refused', [['journal', 'uploaded', 'r']], { kind: 'failed', reason: "release r stays 'uploaded'" }],
   ['a card without a release', [], { kind: 'failed', reason: 'the card holds no release' }],
   ['a container that starts', [['current', 'r'], ['container', 's', 'running', 'starting', '0']], { kind: 'waiting', reason: 's is starting' }],
+  ['a one-shot service that ended well', [['current', 'r'], ['container', 'm', 'completed', '-', '0'], ['container', 's', 'running', '-', '0']], { kind: 'healthy', releaseId: 'r' }],
   ['a container that ended', [['current', 'r'], ['container', 's', 'exited', '-', '0']], { kind: 'waiting', reason: 's is exited' }],
   ['no container yet', [['current', 'r']], { kind: 'waiting', reason: 'release r has no container yet' }],
   ['an update that went back to a healthy release', [['current', 'r'], ['journal', 'rolled-back', 'q'], ['container', 's', 'running', '-', '0']], { kind: 'healthy', releaseId: 'r' }],

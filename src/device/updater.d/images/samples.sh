@@ -1,0 +1,85 @@
+# shellcheck shell=sh
+# The proof that loaded layers hold what they should. An engine's records reach the disk before the files of its layers
+# do, so after a power cut, or on a worn card, an image may look complete while files in it have a size of 0. The plan
+# names a few files of each image with size and sha256; they are read back from the disk through the engine.
+
+# prove_images ID: an image that is damaged is loaded once more where its archive is still here.
+prove_images() {
+  images_to_prove "$1" >"$scratch/prove"
+  [ -s "$scratch/prove" ] || return 0
+  drop_caches
+  while IFS=$TAB read -r component reference config diff_ids; do
+    prove_image "$1" "$component" "$reference" "$diff_ids" "$config" || return 1
+  done <"$scratch/prove"
+}
+
+# prove_running ID: at boot, when services are up already. Nothing is repaired: containers use what is damaged.
+prove_running() {
+  whole=yes
+  plan_lines "$1" image >"$scratch/prove"
+  while IFS=$TAB read -r component reference _; do
+    if ! image_whole "$1" "$component" "$reference"; then
+      log_error E_IMAGE_DAMAGED "$reference, which release $1 runs, is damaged: $damage. Its card may be failing; roll back or update"
+      whole=no
+    fi
+  done <"$scratch/prove"
+  [ "$whole" = yes ]
+}
+
+# Images with samples that this run loaded, or that the current release does not use: what is in use was proven before.
+images_to_prove() {
+  touch "$scratch/loaded"
+  : >"$scratch/in-use"
+  [ "$(link_id current)" = - ] || plan_lines "$(link_id current)" image | cut -f 2 >"$scratch/in-use"
+  plan_lines "$1" sample >"$scratch/samples"
+  plan_lines "$1" image | awk -F'\t' -v samples="$scratch/samples" -v used="$scratch/in-use" -v loaded="$scratch/loaded" '
+    BEGIN {
+      while ((getline line < samples) > 0) { split(line, field, "\t"); sampled[field[1]] = 1 }
+      while ((getline line < used) > 0) skip[line] = 1
+      while ((getline line < loaded) > 0) delete skip[line]
+    }
+    ($1 in sampled) && !($2 in skip)'
+}
+
+# What the kernel still holds in memory proves nothing about the disk. In a container it may not be told to forget.
+drop_caches() {
+  { echo 3 >/proc/sys/vm/drop_caches; } 2>/dev/null || :
+}
+
+# prove_image ID COMPONENT REFERENCE DIFFIDS CONFIGDIGEST
+prove_image() {
+  if image_whole "$1" "$2" "$3"; then return 0; fi
+  docker image rm "$3" >/dev/null 2>&1
+  if [ -z "$(archive_of "$1" "$2")" ]; then
+    log_error E_IMAGE_DAMAGED "$3 is damaged on this device: $damage. It was discarded; send the release again"
+    return 1
+  fi
+  log_warning "$2: $damage; loading it again"
+  load_image "$1" "$2" "$3" "$4" "$5" || return 1
+  sync && drop_caches
+  if image_whole "$1" "$2" "$3"; then return 0; fi
+  docker image rm "$3" >/dev/null 2>&1
+  log_error E_IMAGE_DAMAGED "$3 is damaged even after it was loaded again: $damage. The disk is failing, or another image or container holds the damaged layer: remove that one, then send the release again"
+}
+
+# image_whole ID COMPONENT REFERENCE: every sample is there with its content; `damage` says what is not.
+image_whole() {
+  damage=
+  plan_lines "$1" sample | awk -F'\t' -v component="$2" '$1 == component' >"$scratch/samples"
+  [ -s "$scratch/samples" ] || return 0
+  make_trial "$3" || { damage="no container can be made of it: $(tail_of "$scratch/create")"; return 1; }
+  while IFS=$TAB read -r _ sample_path sample_size sample_sum; do
+    [ "$(read_sample | sha256sum)" != "$sample_sum  -" ] || continue
+    damage="/$sample_path has $(read_sample | wc -c | tr -d ' ') bytes instead of $sample_size"
+    case $damage in *" $sample_size bytes instead of "*) damage="/$sample_path has other content than it should" ;; esac
+    [ ! -s "$scratch/cp" ] || damage="/$sample_path cannot be read: $(tail_of "$scratch/cp")"
+    break
+  done <"$scratch/samples"
+  remove_trial
+  [ -z "$damage" ]
+}
+
+# The engine gives one file as a tar archive; it goes through, nothing is kept.
+read_sample() {
+  docker cp "$trial:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
+}
