@@ -14,6 +14,8 @@ export const devicePaths = {
   secretsDirectory: '/var/lib/prose-ship/secrets',
   /** Where it exists: the platforms that this device runs, one a line, in place of its own. */
   platformsFile: '/etc/prose-ship/platforms',
+  /** Where it exists: who may sign releases; every other release is refused. */
+  allowedSignersFile: '/etc/prose-ship/allowed_signers',
 } as const;
 
 /** One file that provisioning lays onto a device, or baking into its image. */

@@ -9,6 +9,7 @@ import { platformSlug } from '../oci/platform.ts';
 import { checksumsFile, formatChecksums } from '../release/checksums.ts';
 import { manifestFile, type Release } from '../release/read-release.ts';
 import { planPath, releasePlatforms } from '../release/rollout-plan.ts';
+import { isSigned, signatureFile } from '../release/signature/verify-signature.ts';
 import type { Task, TaskReport } from '../tasks.ts';
 import { archiveSource } from './archive-source.ts';
 import type { Device } from './device.ts';
@@ -73,7 +74,8 @@ async function upload(input: PushInput, report: TaskReport): Promise<void> {
     // How much the engine will unpack: the updater asks its disk before it loads.
     await files.writeFile(path.posix.join(target, sizePath(archive.planned)), `${archive.planned.unpackedBytes}\n`);
   }
-  for (const name of smallFiles(release)) {
+  const signature = (await isSigned(release.directory)) ? [signatureFile] : [];
+  for (const name of [...smallFiles(release), ...signature]) {
     const content = await readFile(path.join(release.directory, name));
     await files.makeDirectory(path.posix.dirname(path.posix.join(target, name)), { mode: 0o700 });
     await files.writeFile(path.posix.join(target, name), content, { mode: 0o600 });

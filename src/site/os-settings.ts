@@ -104,7 +104,8 @@ function requirements({ os: recipeOs }: RecipeInput): EngineRequirements {
   return { ...minimum('engine'), ...minimum('compose') };
 }
 
-function expandHome(file: string, home: string): string {
+/** `~/` at the beginning of a path is the home folder. */
+export function expandHome(file: string, home: string): string {
   return file.replace(/^~(?=\/)/, home);
 }
 
