@@ -21,6 +21,7 @@ verb_inventory() {
   key_value store "$store"
   key_value compose "$(docker compose version --short 2>/dev/null)"
   report_releases
+  ! needs_signature || key_value signers "$SIGNERS_FILE"
   key_value free "$(free_bytes "$STATE_DIR")"
   key_value engine-free "$(free_bytes "$root")"
   report_chains "$store" "$root"
@@ -62,10 +63,7 @@ report_chains() {
 # digests, so only layers whose uncompressed blob is there may be left out.
 stored_prefix() {
   prefix=
-  for blobs in "$1/containerd/daemon" /var/lib/containerd; do
-    blobs=$blobs/io.containerd.content.v1.content/blobs/sha256
-    [ ! -d "$blobs" ] || break
-  done
+  blobs=$(content_store "$1")
   saved_ifs=$IFS
   IFS=,
   for layer in $2; do
@@ -81,6 +79,7 @@ verb_status() {
   key_value format 1
   key_value updater "$version"
   report_releases
+  ! needs_signature || key_value signers "$SIGNERS_FILE"
   if journal_load && [ "$j_next" != - ]; then key_value under-way "$j_next"; fi
   if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then key_value locked "$(lock_owner)"; fi
   current=$(link_id current)
