@@ -36,9 +36,12 @@ export function platformsOf(options: VerbOptions): readonly Platform[] | undefin
     });
 }
 
-/** Hosts by their names in the site file; what has no name there is taken as `[user@]address[:port]`. None: all of the site. */
+/**
+ * Hosts by their names in the site file; what has no name there is taken as `[user@]address[:port]`. None: all of the
+ * site. One that is named twice counts once.
+ */
 export function hostsOf(site: readonly Host[], names: readonly string[]): readonly Host[] {
-  if (names.length > 0) return names.map((name) => site.find((host) => host.name === name) ?? parseHost(name));
+  if (names.length > 0) return [...new Set(names)].map((name) => site.find((host) => host.name === name) ?? parseHost(name));
   if (site.length > 0) return site;
   throw new ShipError({
     code: 'E_NO_HOST',
