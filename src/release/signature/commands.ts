@@ -10,12 +10,12 @@ const env = { LC_ALL: 'C' };
  * passphrase is asked for by the agent, SSH_ASKPASS or the terminal.
  */
 export function sshSign(keyFile: string, file: string, { environment }: Pick<Context, 'environment'>): Command {
-  // Without a display, OpenSSH uses SSH_ASKPASS only when it is told that it may.
+  // OpenSSH asks the terminal first, where our progress is drawn, and without a display does not ask SSH_ASKPASS at all.
   const mayAsk = environment['SSH_ASKPASS'] !== undefined && environment['SSH_ASKPASS_REQUIRE'] === undefined;
   return {
     program: 'ssh-keygen',
     args: ['-Y', 'sign', '-f', keyFile, '-n', signatureNamespace, '--', file],
-    env: { ...env, ...(mayAsk ? { SSH_ASKPASS_REQUIRE: 'prefer' } : {}) },
+    env: { ...env, ...(mayAsk ? { SSH_ASKPASS_REQUIRE: 'force' } : {}) },
   };
 }
 
