@@ -53,6 +53,10 @@ return_upload() {
 verify_release() {
   check_kept_signature "$1" || return 1
   (cd "$(release_dir "$1")" && check_sums) || {
+    if is_io_error "$scratch/unreadable"; then
+      log_error E_IO_ERROR "the disk of this device does not give back release $1, so it must be replaced: $(tail_of "$scratch/unreadable")"
+      return 1
+    fi
     log_error E_CHECKSUM "release $1 is damaged: $(tr '\n' ' ' <"$scratch/damaged")"
     return_upload "$1" "$scratch/damaged"
     return 1
@@ -70,6 +74,7 @@ check_kept_signature() {
 
 check_sums() {
   : >"$scratch/damaged"
+  : >"$scratch/unreadable"
   for needed in SHA256SUMS release.json compose.yaml platform; do
     [ -f "$needed" ] || { echo "$needed" >"$scratch/damaged"; return 1; }
   done
@@ -79,7 +84,7 @@ check_sums() {
     ! grep -qv -e '^[0-9a-f]\{64\}  images/[A-Za-z0-9][A-Za-z0-9._-]*$' UPLOAD.sha256 || { echo UPLOAD.sha256 >"$scratch/damaged"; return 1; }
     cat UPLOAD.sha256 >>"$scratch/sums"
   fi
-  sha256sum --check --strict --quiet "$scratch/sums" >"$scratch/check" 2>/dev/null ||
+  sha256sum --check --strict --quiet "$scratch/sums" >"$scratch/check" 2>"$scratch/unreadable" ||
     sed -n 's/: FAILED.*//p' "$scratch/check" >"$scratch/damaged"
   # A file without a checksum is as bad as one with a wrong one.
   find . -type f ! -path ./SHA256SUMS ! -path ./SHA256SUMS.sig ! -path ./UPLOAD.sha256 ! -path ./platform ! -name '*.size' | sed 's#^\./##' |

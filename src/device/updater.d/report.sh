@@ -22,6 +22,7 @@ verb_inventory() {
   key_value compose "$(docker compose version --short 2>/dev/null)"
   report_releases
   ! needs_signature || key_value signers "$SIGNERS_FILE"
+  if read_only=$(read_only_state); then key_value read-only "$read_only"; fi
   key_value free "$(free_bytes "$STATE_DIR")"
   key_value engine-free "$(free_bytes "$root")"
   report_chains "$store" "$root"
@@ -80,6 +81,7 @@ verb_status() {
   key_value updater "$version"
   report_releases
   ! needs_signature || key_value signers "$SIGNERS_FILE"
+  if read_only=$(read_only_state); then key_value read-only "$read_only"; fi
   if journal_load && [ "$j_next" != - ]; then key_value under-way "$j_next"; fi
   if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then key_value locked "$(lock_owner)"; fi
   current=$(link_id current)
