@@ -9,13 +9,13 @@ probe_seconds=15
 gate() {
   timeout_seconds=$(plan_value "$1" gate 1)
   soak_seconds=$(plan_value "$1" gate 2)
-  deadline=$(($(date +%s) + ${timeout_seconds:-60}))
+  deadline=$(($(monotonic_seconds) + ${timeout_seconds:-60}))
   log_info "waiting for the gate, at most ${timeout_seconds:-60} s"
   gate_problem='' gate_service='' gate_hopeless=no
   observe "$1" && remember_restarts
   until containers_well "$1" && probes_pass "$1"; do
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while waiting for the gate"; return 1; fi
-    if [ "$gate_hopeless" = yes ] || [ "$(date +%s)" -ge "$deadline" ]; then gate_failed "$1"; return 1; fi
+    if [ "$gate_hopeless" = yes ] || [ "$(monotonic_seconds)" -ge "$deadline" ]; then gate_failed "$1"; return 1; fi
     sleep 1
   done
   soak "$1" "${soak_seconds:-0}"
@@ -23,8 +23,8 @@ gate() {
 
 soak() {
   [ "$2" -eq 0 ] || log_info "all probes pass; watching for $2 s"
-  soak_end=$(($(date +%s) + $2))
-  while [ "$(date +%s)" -lt "$soak_end" ]; do
+  soak_end=$(($(monotonic_seconds) + $2))
+  while [ "$(monotonic_seconds)" -lt "$soak_end" ]; do
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while watching the new release"; return 1; fi
     sleep 1
     containers_well "$1" || { gate_failed "$1"; return 1; }

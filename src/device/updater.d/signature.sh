@@ -48,11 +48,6 @@ has_dates() {
   grep -qi -e '^[^#].*valid-\(after\|before\)=' "$SIGNERS_FILE"
 }
 
-# The kernel knows whether a time server disciplines its clock; systemd and its timesyncd tell.
-clock_is_set() {
-  [ -e /run/systemd/timesync/synchronized ] || [ "$(timedatectl show --property=NTPSynchronized --value 2>/dev/null)" = yes ]
-}
-
 # signed_at DIRECTORY TIME: leaves the name in `signer`, and what ssh-keygen said in scratch.
 signed_at() {
   signed_directory=$1
