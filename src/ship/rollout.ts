@@ -25,8 +25,7 @@ const stateTexts: Readonly<Record<RolloutState, string>> = {
  */
 export async function followUpdater(context: Context, device: Device, args: readonly string[], report: TaskReport): Promise<void> {
   context.signal.throwIfAborted();
-  const { exitCode: started, stdout } = await device.updater(['start', ...args], { expect: [ExitStatus.preflight] });
-  if (started !== 0) throw refusedAtOnce(device.host.name, stdout);
+  const { stdout } = await device.updater(['start', ...args]);
   const log = stdout.trim();
   let lastError: { code: `E_${string}`; text: string } | undefined;
   const tail: string[] = [];
@@ -73,17 +72,6 @@ export async function followUpdater(context: Context, device: Device, args: read
     output,
     remedy: `\`prose-ship status ${name}\` shows the state of the host.`,
     exitStatus: result.exitCode === 3 ? ExitStatus.preflight : ExitStatus.failed,
-  });
-}
-
-/** The host cannot even write a log. */
-function refusedAtOnce(host: string, stdout: string): ShipError {
-  const said = stdout.split('\n').map(parseRolloutLogLine).find((line) => line?.kind === 'error');
-  return new ShipError({
-    code: said?.code ?? 'E_UPDATER',
-    message: `${host}: ${said?.text ?? 'the updater did not begin'}`,
-    remedy: `\`prose-ship status ${host}\` shows the state of the host.`,
-    exitStatus: ExitStatus.preflight,
   });
 }
 
