@@ -7,9 +7,10 @@ import type { Release } from '../release/read-release.ts';
 import { isSigned } from '../release/signature/verify-signature.ts';
 import type { Task } from '../tasks.ts';
 import { readInventory, type Device } from './device.ts';
+import { checkDropZone, uploadedBytes } from './drop-zone.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
-import { pushTasks, secretTask, uploadedBytes } from './push.ts';
+import { pushTasks, secretTask } from './push.ts';
 import { followUpdater } from './rollout.ts';
 
 export interface UpdateOptions extends PreflightOptions {
@@ -47,9 +48,10 @@ function unsigned({ host, release }: UpdatePlan): ShipError {
 
 /**
  * Whether the update can be carried out; what an interrupted one has brought already needs no space any more.
- * @throws ShipError of `preflight`
+ * @throws ShipError of `preflight`; E_NOT_PROVISIONED when the drop zone is another login's
  */
 export async function checkHost(device: Device, { plan, inventory }: PreparedUpdate, options: PreflightOptions): Promise<void> {
+  if (!plan.isKept) await checkDropZone(device);
   preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
 }
 
