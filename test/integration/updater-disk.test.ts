@@ -63,7 +63,7 @@ test('a card that gives no bytes is named; what runs goes on, also when the card
     const before = await device.container('web');
     const id = await device.upload(release('1.1.0'));
     const good = await failingDisk(image, []);
-    closeDisk = good.close;
+    closeDisk = () => good.close();
     await succeed(`mount ${good.device} /mnt; cp -a ${state}/. /mnt; umount /mnt`);
     await good.close();
 
@@ -71,7 +71,7 @@ test('a card that gives no bytes is named; what runs goes on, also when the card
     const inArchive = await sectorOf(`bmap /incoming/${id}/images/web.tar.gz 20`);
     const inJournal = await sectorOf('bmap <8> 60');
     const bad = await failingDisk(image, [{ on: 'read', sector: inArchive }, { on: 'write', sector: inJournal }]);
-    closeDisk = bad.close;
+    closeDisk = () => bad.close();
     await succeed(`mount -o errors=remount-ro ${bad.device} ${state}`);
     const refused = await device.run(`rollout ${id}`);
     t.is(refused.status, 3, refused.output);

@@ -85,6 +85,13 @@ test('an older release is refused unless it is asked for', async (t) => {
   t.notThrows(() => preflight(made, bare, { allowDowngrade: true }));
 });
 
+test('a host that cannot write is refused before anything else is asked', async (t) => {
+  const planned = await plan(await packedRelease(layers), bare);
+  const error = refusal(() => preflight(planned, { ...bare, readOnlyPath: '/var/lib/prose-ship', freeBytes: 0 }));
+  t.like(error, { code: 'E_READ_ONLY', exitStatus: ExitStatus.preflight });
+  t.regex(error.remedy ?? '', /dmesg/);
+});
+
 test('space is asked of both disks, with the numbers', async (t) => {
   const made = await plan(await packedRelease(layers), bare);
   for (const little of [{ freeBytes: 1e6 }, { engineFreeBytes: 1e6 }]) {

@@ -32,7 +32,7 @@ export async function failingDisk(image: string, badSectors: readonly BadSector[
     ...['--blockdev', `driver=blkdebug,node-name=failing,image=file,config=${rules}`],
     ...['--export', `type=fuse,id=export,node-name=failing,mountpoint=${exported},writable=on`],
   ]);
-  const inside = async (...words: readonly string[]) => (await execa('nsenter', ['--target', String(daemon.pid), '--mount', '--', ...words], { reject: false })).stdout ?? '';
+  const inside = async (...words: readonly string[]) => (await execa('nsenter', ['--target', String(daemon.pid), '--mount', '--', ...words], { reject: false })).stdout;
   const stop = async () => {
     killQuietly(daemon.pid);
     await ended(daemon);

@@ -132,6 +132,18 @@ test('a release that is made again without a key keeps the signature of the same
   t.is(await verifySignature(context, other), undefined);
 });
 
+test('packing again keeps the signature of what did not change, and drops that of what did', async (t) => {
+  const place = await temporaryDirectory('again');
+  const key = await signingKey(await temporaryDirectory('keys'), 'ci');
+  const { directory } = await packedRelease([{ 'etc/base': 'one\n' }], '1.0.0', place);
+  await signRelease(context, directory, key);
+  const before = await signature(directory);
+  t.true((await packedRelease([{ 'etc/base': 'one\n' }], '1.0.0', place)).unchanged);
+  t.is(await signature(directory), before);
+  t.false((await packedRelease([{ 'etc/base': 'two\n' }], '1.0.0', place)).unchanged);
+  t.is(await verifySignature(context, directory), undefined);
+});
+
 test('a public key signs through the agent, a locked one through SSH_ASKPASS; no passphrase is ever an argument', async (t) => {
   const place = await temporaryDirectory('keys');
   const key = await signingKey(place, 'locked', { passphrase: 'correct horse' });
