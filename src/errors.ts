@@ -95,6 +95,11 @@ export function formatPlace({ file, line, column }: Place): string {
   return [file, line, column].filter((part) => part !== undefined).join(':');
 }
 
+/** Arguments or options that cannot be what was meant. */
+export function wrongUsage(message: string, remedy: string, code: ShipError['code'] = 'E_USAGE'): ShipError {
+  return new ShipError({ code, message, remedy, exitStatus: ExitStatus.usage });
+}
+
 /** What a signal handler or a timeout aborts with; the command line turns it into exit status 130. */
 export function interrupted(): ShipError {
   return new ShipError({

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { ExitStatus, ShipError } from '../errors.ts';
+import { ExitStatus, ShipError, wrongUsage } from '../errors.ts';
 import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
 import { releasePlatforms } from '../release/rollout-plan.ts';
 import type { Release } from '../release/read-release.ts';
@@ -48,12 +48,7 @@ export function planBake(os: OsSettings, release: Release, options: BakeOptions)
   const output = options.output === undefined ? undefined : path.resolve(options.output);
   const isFile = output !== undefined && /\.img(\.xz)?$/.test(output);
   if (options.output !== undefined && !isFile && path.extname(options.output) !== '' && !options.output.endsWith('/')) {
-    throw new ShipError({
-      code: 'E_USAGE',
-      message: `--output is '${options.output}', neither a folder nor an .img or .img.xz`,
-      remedy: `Name a folder, or a file such as ${stem}.img.xz.`,
-      exitStatus: ExitStatus.usage,
-    });
+    throw wrongUsage(`--output is '${options.output}', neither a folder nor an .img or .img.xz`, `Name a folder, or a file such as ${stem}.img.xz.`);
   }
   const keepsRaw = isFile && output.endsWith('.img');
   const imageFile = isFile ? output.replace(/\.xz$/, '') : path.join(output ?? path.join(options.outputDirectory, 'os-image'), `${stem}.img`);

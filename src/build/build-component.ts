@@ -1,13 +1,13 @@
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../context.ts';
 import { ShipError } from '../errors.ts';
-import { replaceDirectory } from '../host/files.ts';
+import { exists, replaceDirectory } from '../host/files.ts';
 import type { Digest } from '../oci/digest.ts';
 import { readLayout } from '../oci/layout.ts';
 import { formatPlatform, samePlatform, type Platform } from '../oci/platform.ts';
 import type { Secret } from '../secret.ts';
 import type { TaskReport } from '../tasks.ts';
+import { aptSourcesSecret, baseContexts } from './base-contexts.ts';
 import type { ProvidedBase } from './bases.ts';
 import type { BuildxStep } from './buildx.ts';
 import { buildByLoading } from './graphdriver/build-by-loading.ts';
@@ -68,7 +68,7 @@ async function describeStep(request: ComponentRequest, secretFiles: Readonly<Rec
   const { plan, build, bases } = request;
   const { cacheFrom } = build;
   // buildx fails where there is no cache yet, as on the first run of CI.
-  const hasCache = cacheFrom !== undefined && (await stat(path.join(cacheFrom, 'index.json')).then(() => true, () => false));
+  const hasCache = cacheFrom !== undefined && (await exists(path.join(cacheFrom, 'index.json')));
   return {
     ...request.builder,
     contextDirectory: request.contextDirectory,
@@ -77,22 +77,12 @@ async function describeStep(request: ComponentRequest, secretFiles: Readonly<Rec
     platforms: plan.platforms,
     sourceDateEpoch: plan.sourceDateEpoch,
     args: build.args,
-    secretFiles: { ...aptSources(bases), ...secretFiles },
-    namedContexts: Object.fromEntries(
-      bases.flatMap((base) => (base.kind === 'bootstrap' ? [[base.reference, `oci-layout://${base.directory}:${base.tag}`]] : [])),
-    ),
+    secretFiles: { ...aptSourcesSecret(bases), ...secretFiles },
+    namedContexts: baseContexts(bases),
     ...(hasCache ? { cacheFrom } : {}),
     ...(build.cacheTo ? { cacheTo: build.cacheTo } : {}),
     noCache: plan.noCache,
   };
-}
-
-/** Offered when all bases are of one suite: the file names the suite, so it fits no other. */
-function aptSources(bases: readonly ProvidedBase[]): Readonly<Record<string, string>> {
-  const bootstrapped = bases.flatMap((base) => (base.kind === 'bootstrap' ? [base] : []));
-  const [first] = bootstrapped;
-  if (!first?.aptSourcesFile || bootstrapped.some(({ suite }) => suite !== first.suite)) return {};
-  return { 'apt-sources': first.aptSourcesFile };
 }
 
 function incomplete(build: ComponentBuild, platform: Platform): ShipError {

@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises';
 import type { Context } from '../context.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import { requireEmulation } from '../host/engine/emulation.ts';
 import type { Engine } from '../host/engine/engine.ts';
+import { exists } from '../host/files.ts';
 import { run } from '../host/process.ts';
 import type { Task, TaskReport } from '../tasks.ts';
 import { provideBase, type ProvidedBase } from './bases.ts';
@@ -106,8 +106,4 @@ async function requireInputs(build: ComponentBuild, secrets: BuildSecrets = {}):
 
 function missing(code: `E_${string}`, message: string, remedy: string): ShipError {
   return new ShipError({ code, message, remedy, exitStatus: ExitStatus.preflight });
-}
-
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(() => true, () => false);
 }

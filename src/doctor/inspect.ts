@@ -1,9 +1,9 @@
-import { access } from 'node:fs/promises';
 import type { Context } from '../context.ts';
 import { ShipError } from '../errors.ts';
 import { runnablePlatforms } from '../host/engine/emulation.ts';
 import { findEngine } from '../host/engine/find-engine.ts';
 import { findProgram } from '../host/engine/open-engine.ts';
+import { exists } from '../host/files.ts';
 import { run } from '../host/process.ts';
 import { formatPlatform } from '../oci/platform.ts';
 import type { Machine } from './machine.ts';
@@ -41,7 +41,7 @@ async function answer(context: Context, machine: Machine, check: Check): Promise
       return answerOf(found !== undefined, found ?? 'not installed');
     }
     case 'file': {
-      const isThere = await access(check.path).then(() => true, () => false);
+      const isThere = await exists(check.path);
       return answerOf(isThere, isThere ? check.path : 'not installed');
     }
     case 'command':

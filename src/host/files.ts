@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 
 /**
@@ -42,6 +42,11 @@ export async function replaceDirectory(target: string, fill: (directory: string)
     await rm(temporary, { recursive: true, force: true });
     await rm(old, { recursive: true, force: true });
   }
+}
+
+/** Whether anything is there, and may be seen; of a link that leads nowhere it is not. */
+export async function exists(file: string): Promise<boolean> {
+  return stat(file).then(() => true, () => false);
 }
 
 function temporaryName(target: string): string {

@@ -32,6 +32,11 @@ export function samePlatform(a: Platform, b: Platform): boolean {
   return formatPlatform(normalizePlatform(a)) === formatPlatform(normalizePlatform(b));
 }
 
+/** Each once, where it comes first. */
+export function distinctPlatforms(platforms: readonly Platform[]): readonly Platform[] {
+  return platforms.filter((platform, index) => platforms.findIndex((other) => samePlatform(platform, other)) === index);
+}
+
 /** Debian's architecture of a platform (wiki.debian.org, ArchitectureSpecificsMemo); undefined where Debian has none. */
 export function debianArchitecture(platform: Platform): string | undefined {
   return { 'linux/arm/v7': 'armhf', 'linux/arm64': 'arm64', 'linux/amd64': 'amd64' }[formatPlatform(platform)];

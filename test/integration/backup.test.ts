@@ -8,7 +8,7 @@ import { devicePaths } from '../../src/device/files.ts';
 import { verifyBackup } from '../../src/ship/backup/verify-backup.ts';
 import { Device } from '../device/device.ts';
 import type { SampleRelease } from '../device/sample-release.ts';
-import { entry, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
+import { entry, errorCode, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** Needs root, Linux, dockerd, sshd; fails without. */
@@ -30,10 +30,6 @@ const release: SampleRelease = {
 
 function ship(device: Device, args: readonly string[]): Promise<CommandLineResult> {
   return proseShip(args, { cwd: directory, environment: { PROSE_SHIP_SSH_CONFIG: device.host.sshConfigFile } });
-}
-
-function errorCode({ result }: CommandLineResult): unknown {
-  return (result['error'] as { code?: string } | undefined)?.code;
 }
 
 /** Everything about the tree: kinds, modes, owners, times, link counts and targets, contents, extended attributes. */

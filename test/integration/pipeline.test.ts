@@ -9,46 +9,23 @@ import { runTasks } from '../../src/tasks.ts';
 import { recordingContext } from '../support/recording-context.ts';
 import { readRelease } from '../../src/release/read-release.ts';
 import { exchangeMessage } from '../support/chat-client.ts';
-import { entry, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
-import { domain, siteName, writeProsodySite } from '../support/prosody-site.ts';
+import { entry, errorCode, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
+import { ProsodyReleases, armPlatform, createArmHost, environmentOf } from '../support/prosody-releases.ts';
+import { domain } from '../support/prosody-site.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-host.ts';
+import type { ThrowawayHost } from '../support/throwaway-host.ts';
 
 /**
  * The whole way through the command line: build, release, provision, push, update, rollback, and what refuses to work.
  * Needs root, Linux, dockerd, buildx, binfmt for arm64 and arm, mmdebstrap or a registry, sshd, go-sendxmpp; fails
  * without. The device runs arm64 containers under emulation.
  */
-const repository = path.resolve(import.meta.dirname, '../..');
-const platform = 'linux-arm64';
-
 let directory: string;
 let pi: ThrowawayHost;
-const releases: Record<string, string> = {};
+let releases: Readonly<Record<string, string>>;
+let prosody: ProsodyReleases;
 const alice = { jid: `alice@${domain}`, password: 'a password with spaces' };
 const bob = { jid: `bob@${domain}`, password: "bob's" };
-
-/** The prosody recipe with a short soak, or with a gate that cannot pass. */
-async function writeRecipe(name: string, change: (text: string) => string): Promise<string> {
-  const target = path.join(directory, 'recipes', name);
-  await cp(path.join(repository, 'recipes/prosody'), target, { recursive: true });
-  const file = path.join(target, 'recipe.yaml');
-  const text = await readFile(file, 'utf8');
-  const changed = change(text.replace(/soakSeconds: \d+/, 'soakSeconds: 1'));
-  await writeFile(file, changed);
-  return target;
-}
-
-async function makeRelease(version: string, componentVersion: string, recipe: string): Promise<CommandLineResult> {
-  const site = await writeProsodySite({ directory: path.join(directory, 'site'), version, componentVersion, recipe });
-  const made = await proseShip(['release', '--config', site, '--output', path.join(directory, 'build')]);
-  releases[version] = path.join(directory, 'build/release', `${siteName}-${version}`);
-  return made;
-}
-
-function environmentOf(host: ThrowawayHost): Record<string, string> {
-  return { PROSE_SHIP_SSH_CONFIG: host.sshConfigFile };
-}
 
 /** A verb against the device. */
 function ship(args: readonly string[], options: { input?: string; host?: ThrowawayHost } = {}): Promise<CommandLineResult> {
@@ -59,30 +36,22 @@ function ship(args: readonly string[], options: { input?: string; host?: Throwaw
   });
 }
 
-function errorCode({ result }: CommandLineResult): unknown {
-  return (result['error'] as { code?: string } | undefined)?.code;
-}
-
 async function chat(text: string): Promise<string> {
   const server = `${pi.address}:5222`;
   return exchangeMessage({ ...alice, server }, { ...bob, server }, text);
 }
 
-async function newHost(name: string, options: Parameters<typeof createThrowawayHost>[0] = {}): Promise<ThrowawayHost> {
-  const host = await createThrowawayHost({ name, ...options });
-  await host.exec(`mkdir -p /etc/prose-ship && echo ${platform} >/etc/prose-ship/platforms`);
-  return host;
-}
-
 test.before('build and pack two releases', async (t) => {
   t.timeout(25 * 60_000);
   directory = await temporaryDirectory('pipeline');
-  const recipe = await writeRecipe('good', (text) => text);
+  prosody = new ProsodyReleases(directory);
+  releases = prosody.directories;
+  const recipe = await prosody.writeRecipe('good', (text) => text);
   for (const [version, component] of [['1.0.0', '13.0.1-r1'], ['1.0.1', '13.0.1-r2']] as const) {
-    const made = await makeRelease(version, component, recipe);
+    const made = await prosody.makeRelease(version, component, recipe);
     if (made.exitCode !== 0) throw new Error(made.stderr);
   }
-  pi = await newHost('pi');
+  pi = await createArmHost('pi');
 });
 
 test.after.always(async () => {
@@ -98,7 +67,7 @@ test.serial('a release has an image of the right architecture for both platforms
 test.serial('packing the same inputs again gives the same bytes, and says so', async (t) => {
   t.timeout(5 * 60_000);
   const before = await readFile(path.join(releases['1.0.1']!, 'SHA256SUMS'), 'utf8');
-  const again = await makeRelease('1.0.1', '13.0.1-r2', path.join(directory, 'recipes/good'));
+  const again = await prosody.makeRelease('1.0.1', '13.0.1-r2', path.join(directory, 'recipes/good'));
   t.is(again.exitCode, 0, again.stderr);
   t.is(again.result['unchanged'], true);
   t.is(await readFile(path.join(releases['1.0.1']!, 'SHA256SUMS'), 'utf8'), before);
@@ -164,8 +133,8 @@ test.serial('an older release is refused without --allow-downgrade', async (t) =
 
 test.serial('a gate that never passes is rolled back with exit status 4, and people chat on', async (t) => {
   t.timeout(10 * 60_000);
-  const recipe = await writeRecipe('bad', (text) => text.replace(/port: .*client_port.*/, 'port: 5999').replace(/timeoutSeconds: \d+/, 'timeoutSeconds: 30'));
-  const made = await makeRelease('1.0.2', '13.0.1-r3', recipe);
+  const recipe = await prosody.writeRecipe('bad', (text) => text.replace(/port: .*client_port.*/, 'port: 5999').replace(/timeoutSeconds: \d+/, 'timeoutSeconds: 30'));
+  const made = await prosody.makeRelease('1.0.2', '13.0.1-r3', recipe);
   t.is(made.exitCode, 0, made.stderr);
   const failed = await ship(['update', 'pi', '--release', releases['1.0.2']!]);
   t.is(failed.exitCode, 4, failed.stderr);
@@ -187,7 +156,7 @@ test.serial('rollback returns to the release before, with the accounts', async (
 
 test.serial('Ctrl-C during the upload leaves the host as it was, and the next update works', async (t) => {
   t.timeout(5 * 60_000);
-  const host = await newHost('slow');
+  const host = await createArmHost('slow');
   try {
     t.is((await ship(['provision', 'slow'], { host })).exitCode, 0);
     await host.shapeLink({ mbitPerSecond: 20 });
@@ -275,7 +244,7 @@ test.serial('an unknown host key is refused, and taken by its fingerprint only',
 test.serial('a damaged release is refused before the host is asked anything', async (t) => {
   const damaged = path.join(directory, 'damaged');
   await cp(releases['1.0.1']!, damaged, { recursive: true });
-  const file = path.join(damaged, `images/server-${platform}.tar.zst`);
+  const file = path.join(damaged, `images/server-${armPlatform}.tar.zst`);
   const handle = await open(file, 'r+');
   await handle.write(Buffer.from([0xff]), 0, 1, 1_000_000);
   await handle.close();
@@ -288,7 +257,7 @@ test.serial('a damaged release is refused before the host is asked anything', as
 test.serial('a release for another architecture is refused', async (t) => {
   await pi.exec('echo linux-amd64 >/etc/prose-ship/platforms');
   const refused = await ship(['update', 'pi', '--release', releases['1.0.1']!]);
-  await pi.exec(`echo ${platform} >/etc/prose-ship/platforms`);
+  await pi.exec(`echo ${armPlatform} >/etc/prose-ship/platforms`);
   t.is(refused.exitCode, 3);
   t.is(errorCode(refused), 'E_WRONG_PLATFORM');
   t.regex(refused.stderr, /pi runs linux\/amd64/);
@@ -296,7 +265,7 @@ test.serial('a release for another architecture is refused', async (t) => {
 
 test.serial('a full disk is seen before anything is sent, and survived when it happens anyway', async (t) => {
   t.timeout(5 * 60_000);
-  const host = await newHost('full', { diskMiB: 700, store: 'containerd' });
+  const host = await createArmHost('full', { diskMiB: 700, store: 'containerd' });
   try {
     t.is((await ship(['provision', 'full'], { host })).exitCode, 0);
     await host.fillDisk(100);
@@ -322,22 +291,6 @@ test.serial('a full disk is seen before anything is sent, and survived when it h
     t.is(next.exitCode, 0, next.stderr);
     const [sent] = next.result['hosts'] as { sentBytes: number; fullBytes: number }[];
     t.true(sent!.sentBytes > 0 && sent!.sentBytes < sent!.fullBytes / 100, JSON.stringify(sent));
-  } finally {
-    await host.destroy();
-  }
-});
-
-test.serial('an engine that does not run and a host that cannot be reached are told apart', async (t) => {
-  const host = await newHost('dead', { engine: false });
-  try {
-    await host.exec(`mkdir -p /usr/lib/prose-ship && cp -r ${path.join(repository, 'src/device')}/updater* /usr/lib/prose-ship/`);
-    const stopped = await ship(['status', 'dead'], { host });
-    t.is(stopped.exitCode, 3);
-    t.is(errorCode(stopped), 'E_ENGINE_NOT_RUNNING');
-    await host.setLinkUp(false);
-    const unreachable = await ship(['status', 'dead'], { host });
-    t.is(unreachable.exitCode, 3);
-    t.is(errorCode(unreachable), 'E_HOST_UNREACHABLE');
   } finally {
     await host.destroy();
   }

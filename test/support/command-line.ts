@@ -33,3 +33,8 @@ export async function proseShip(args: readonly string[], options: CommandLineOpt
   const last = stdout.trimEnd().split('\n').at(-1) ?? '';
   return { exitCode, stdout, stderr, result: (last.startsWith('{') ? JSON.parse(last) : {}) as Record<string, unknown> };
 }
+
+/** The code of the error that it ended with. */
+export function errorCode({ result }: CommandLineResult): unknown {
+  return (result['error'] as { code?: string } | undefined)?.code;
+}

@@ -1,12 +1,12 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createZstdCompress } from 'node:zlib';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
-import { replaceDirectory } from '../../host/files.ts';
+import { exists, replaceDirectory } from '../../host/files.ts';
 import { formatPlatform, platformSlug, type Platform } from '../../oci/platform.ts';
 import type { TaskReport } from '../../tasks.ts';
 import { acquireBase, type AcquiredBase } from '../base/acquire-base.ts';
@@ -120,5 +120,5 @@ async function* pieces(disk: DiskReader, sizeBytes: number): AsyncGenerator<Buff
 
 async function isComplete(directory: string): Promise<boolean> {
   const marker = await readFile(path.join(directory, 'complete'), 'utf8').catch(() => '');
-  return marker !== '' && (await stat(path.join(directory, 'head.img.zst')).then(() => true, () => false));
+  return marker !== '' && (await exists(path.join(directory, 'head.img.zst')));
 }

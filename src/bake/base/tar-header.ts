@@ -1,3 +1,4 @@
+import { ustarBlockBytes, ustarPadding, writeUstarChecksum } from '../../oci/archive/ustar.ts';
 import { encodeFileName } from '../disk/ext4/file-name.ts';
 
 /** One member of an archive, as POSIX pax and GNU tar know them. */
@@ -23,7 +24,6 @@ export interface TarMember {
 const typeFlags = { file: '0', hardlink: '1', symlink: '2', character: '3', block: '4', directory: '5', fifo: '6', pax: 'x' };
 export type TarType = Exclude<keyof typeof typeFlags, 'pax'>;
 
-export const tarBlockBytes = 512;
 const nameBytes = 100;
 
 /**
@@ -50,16 +50,8 @@ export function tarHeader(member: TarMember): Buffer {
   if (records.length === 0) return header;
   const pax = Buffer.concat(records);
   const paxPath = Buffer.concat([Buffer.from('PaxHeaders/'), path]);
-  return Buffer.concat([ustar({ ...member, mode: 0o644 }, typeFlags.pax, paxPath, Buffer.alloc(0), pax.length), pax, tarPadding(pax.length), header]);
+  return Buffer.concat([ustar({ ...member, mode: 0o644 }, typeFlags.pax, paxPath, Buffer.alloc(0), pax.length), pax, ustarPadding(pax.length), header]);
 }
-
-/** Zeros up to the next block. */
-export function tarPadding(contentBytes: number): Buffer {
-  return Buffer.alloc((tarBlockBytes - (contentBytes % tarBlockBytes)) % tarBlockBytes);
-}
-
-/** What ends an archive. */
-export const tarEnd = Buffer.alloc(2 * tarBlockBytes);
 
 /** `LENGTH KEYWORD=VALUE\n`, where the length counts its own digits too. */
 function paxRecord(keyword: string, value: Buffer): Buffer {
@@ -70,7 +62,7 @@ function paxRecord(keyword: string, value: Buffer): Buffer {
 }
 
 function ustar(member: TarMember, typeFlag: string, path: Buffer, target: Buffer, sizeBytes: number): Buffer {
-  const header = Buffer.alloc(tarBlockBytes);
+  const header = Buffer.alloc(ustarBlockBytes);
   const octal = (value: number, offset: number, width: number): void => {
     const held = Math.min(Math.max(value, 0), largest(width));
     header.write(held.toString(8).padStart(width - 1, '0'), offset, 'latin1');
@@ -81,14 +73,12 @@ function ustar(member: TarMember, typeFlag: string, path: Buffer, target: Buffer
   octal(member.gid, 116, 8);
   octal(sizeBytes, 124, 12);
   octal(member.mtimeSeconds, 136, 12);
-  header.fill(' ', 148, 156);
   header.write(typeFlag, 156, 'latin1');
   target.copy(header, 157, 0, nameBytes);
   header.write('ustar\x0000', 257, 'latin1');
   octal(member.deviceMajor ?? 0, 329, 8);
   octal(member.deviceMinor ?? 0, 337, 8);
-  const sum = header.reduce((total, byte) => total + byte, 0);
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  writeUstarChecksum(header);
   return header;
 }
 

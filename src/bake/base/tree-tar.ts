@@ -1,5 +1,6 @@
+import { ustarEnd, ustarPadding } from '../../oci/archive/ustar.ts';
 import type { TreeEntry } from '../disk/ext4/open-ext4.ts';
-import { tarEnd, tarHeader, tarPadding } from './tar-header.ts';
+import { tarHeader } from './tar-header.ts';
 
 export interface TreeTarOptions {
   /** Names that an image layer cannot hold, one by one, with the reason. */
@@ -36,7 +37,7 @@ export async function* treeTar(entries: AsyncIterable<TreeEntry>, options: TreeT
       pendingBytes = 0;
     }
   }
-  yield Buffer.concat([...pending, tarEnd]);
+  yield Buffer.concat([...pending, ustarEnd]);
 }
 
 async function* member(entry: TreeEntry): AsyncGenerator<Buffer> {
@@ -49,7 +50,7 @@ async function* member(entry: TreeEntry): AsyncGenerator<Buffer> {
   yield tarHeader({ ...entry, type, path, mtimeSeconds, sizeBytes: contentBytes, xattrs: type === 'hardlink' ? new Map() : entry.xattrs });
   if (contentBytes === 0) return;
   yield* entry.content() as AsyncIterable<Buffer>;
-  yield tarPadding(contentBytes);
+  yield ustarPadding(contentBytes);
 }
 
 function whyLeftOut(entry: TreeEntry, leftOut: ReadonlySet<string>): string | undefined {

@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { aptSourcesSecret, baseContexts } from '../../build/base-contexts.ts';
 import { provideBase, type ProvidedBase } from '../../build/bases.ts';
+import { buildxBuild } from '../../build/buildx.ts';
 import { defaultSourceDateEpoch } from '../../build/plan.ts';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
+import { machinePlatform } from '../../host/engine/emulation.ts';
 import { acquireLease } from '../../host/engine/lease.ts';
 import { openEngine } from '../../host/engine/open-engine.ts';
-import { replaceDirectory } from '../../host/files.ts';
+import { exists, replaceDirectory } from '../../host/files.ts';
 import { run, type Command } from '../../host/process.ts';
-import { formatPlatform, platformOfMachine, platformSlug, type Platform } from '../../oci/platform.ts';
+import { formatPlatform, platformSlug, type Platform } from '../../oci/platform.ts';
 import type { Kernel } from './kernel.ts';
 
 const dockerfiles = path.resolve(import.meta.dirname, '../../../dockerfiles');
@@ -27,29 +30,18 @@ export interface BootKitStep {
 
 /** Its own cache is this folder of ours, so neither attestations nor a tag are wanted. */
 export function bootKitBuild({ platform, base, outputDirectory, dockerHost }: BootKitStep): Command {
-  const bootstrapped = base.kind === 'bootstrap' ? base : undefined;
-  return {
-    program: 'docker',
-    args: [
-      'buildx',
-      'build',
-      '--progress=plain',
-      '--provenance=false',
-      '--sbom=false',
-      '--platform',
-      formatPlatform(platform),
-      '--file',
-      dockerfile,
-      '--build-arg',
-      `SOURCE_DATE_EPOCH=${defaultSourceDateEpoch}`,
-      ...(bootstrapped ? ['--build-context', `${base.reference}=oci-layout://${bootstrapped.directory}:${bootstrapped.tag}`] : []),
-      ...(bootstrapped?.aptSourcesFile ? ['--secret', `id=apt-sources,src=${bootstrapped.aptSourcesFile}`] : []),
-      '--output',
-      `type=local,dest=${outputDirectory}`,
-      contextDirectory,
-    ],
-    ...(dockerHost ? { env: { DOCKER_HOST: dockerHost } } : {}),
-  };
+  return buildxBuild({
+    ...(dockerHost ? { dockerHost } : {}),
+    contextDirectory,
+    dockerfile,
+    platforms: [platform],
+    sourceDateEpoch: defaultSourceDateEpoch,
+    args: {},
+    secretFiles: aptSourcesSecret([base]),
+    namedContexts: baseContexts([base]),
+    noCache: false,
+    output: { kind: 'files', directory: outputDirectory },
+  });
 }
 
 /**
@@ -66,12 +58,9 @@ export async function provideBootKit(context: Context, platform: Platform, log: 
     initrdFile: path.join(directory, 'initrd'),
     modulesFile: path.join(directory, 'modules.img'),
   };
-  await mkdir(kits, { recursive: true });
-  const lockFile = path.join(kits, `${platformSlug(platform)}.lock`);
-  await appendFile(lockFile, '');
-  const lease = await acquireLease(context, lockFile, 'exclusive');
+  const lease = await acquireLease(context, path.join(kits, `${platformSlug(platform)}.lock`), 'exclusive');
   try {
-    if (!(await isComplete(directory))) await makeKit(context, platform, directory, log);
+    if (!(await exists(path.join(directory, 'version')))) await makeKit(context, platform, directory, log);
     return kernel;
   } finally {
     await lease.release();
@@ -81,7 +70,7 @@ export async function provideBootKit(context: Context, platform: Platform, log: 
 async function makeKit(context: Context, platform: Platform, directory: string, log: (line: string) => void): Promise<void> {
   const engine = await openEngine(context, { allowPrivate: true });
   try {
-    const native = platformOfMachine(process.arch === 'x64' ? 'x86_64' : process.arch);
+    const native = machinePlatform();
     const endpoint = engine.dockerHost ? { dockerHost: engine.dockerHost } : {};
     const base = await provideBase(context, {
       reference: baseReference,
@@ -108,10 +97,6 @@ async function sourceHash(): Promise<string> {
     hash.update(await readFile(file));
   }
   return hash.digest('hex').slice(0, 12);
-}
-
-async function isComplete(directory: string): Promise<boolean> {
-  return stat(path.join(directory, 'version')).then(() => true, () => false);
 }
 
 function kitFailure(error: unknown, platform: Platform): unknown {

@@ -1,8 +1,11 @@
 import path from 'node:path';
+import { layoutContext } from '../../build/base-contexts.ts';
 import { provideBase, type ProvidedBase } from '../../build/bases.ts';
 import { loadBase } from '../../build/graphdriver/loaded-base.ts';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
+import { machinePlatform } from '../../host/engine/emulation.ts';
+import { distinctPlatforms } from '../../oci/platform.ts';
 import type { TaskReport } from '../../tasks.ts';
 import { toolsBase, type OsImageBuild } from '../assemble/os-image-build.ts';
 import type { BakeInputs, Bench } from './bench.ts';
@@ -13,8 +16,8 @@ export async function describeBuild(context: Context, inputs: BakeInputs, bench:
   const onLine = (line: string): void => report.log(line, 'debug');
   const surroundings = { ...(builder ? { builder } : {}), ...(engine.dockerHost ? { dockerHost: engine.dockerHost } : {}) };
   const docker = (...args: string[]) => ({ program: 'docker', args, ...(engine.dockerHost ? { env: { DOCKER_HOST: engine.dockerHost } } : {}) });
-  const machine = process.arch === 'arm64' ? 'arm64' : 'amd64';
-  const platforms = [{ os: 'linux', architecture: machine }, ...(bench.base?.kind === 'debian' && plan.platform.architecture !== machine ? [plan.platform] : [])];
+  const native = machinePlatform();
+  const platforms = distinctPlatforms([...(native ? [native] : []), ...(bench.base?.kind === 'debian' ? [plan.platform] : [])]);
   const onWarning = (message: string): void => report.log(message, 'warning');
   const tools = await provideBase(context, { reference: toolsBase, platforms, provider: bases, sourceDateEpoch, ...surroundings, onLine, onWarning });
   // A graph driver's BuildKit reads no layouts (docs/building.md).
@@ -28,7 +31,7 @@ export async function describeBuild(context: Context, inputs: BakeInputs, bench:
     });
   }
   const contextOf = async (directory: string, tag: string): Promise<string> => {
-    if (readsLayouts) return `oci-layout://${directory}:${tag}`;
+    if (readsLayouts) return layoutContext({ directory, tag });
     const loaded: Extract<ProvidedBase, { kind: 'bootstrap' }> = { kind: 'bootstrap', reference: 'rootfs', directory, tag, suite: '', isCached: true };
     return `docker-image://${await loadBase(context, loaded, plan.platform, docker)}`;
   };

@@ -4,10 +4,10 @@ import type { Context } from '../../context.ts';
 import { explainDiskFull } from '../../host/free-space.ts';
 import { parseDpkgStatus } from '../../release/sbom/dpkg-status.ts';
 import type { TaskReport } from '../../tasks.ts';
+import { unpackImage } from '../base/unpack.ts';
 import { computeBlockMap } from '../block-map/compute-block-map.ts';
 import { openDiskFile } from '../disk/disk-file.ts';
 import { inspectImage } from '../disk/inspect-image.ts';
-import { openImageStream, writeSparse } from '../image-stream.ts';
 import { initFormats } from '../publish/image-description.ts';
 import { publishImage } from '../publish/publish-image.ts';
 import { imageFileOf, made, type BakedImage, type BakeInputs, type Bench } from './bench.ts';
@@ -18,8 +18,8 @@ export async function finish(context: Context, inputs: BakeInputs, bench: Bench,
   await mkdir(directory, { recursive: true });
   const raw = path.join(bench.directory, path.basename(plan.imageFile));
   const packed = path.join(bench.directory, 'image/disk.img.zst');
-  const { stream } = await openImageStream(packed);
-  await writeSparse(stream, raw, { signal: context.signal, onProgress: (done) => report.progress(done, bench.layout?.diskBytes) }).catch(async (error: unknown) => {
+  const onProgress = (done: number): void => report.progress(done, bench.layout?.diskBytes);
+  const { sha256 } = await unpackImage(context, packed, raw, { name: path.basename(packed), onProgress }).catch(async (error: unknown) => {
     throw await explainDiskFull(error, bench.directory, 'the image');
   });
   const disk = await openDiskFile(raw);
@@ -42,6 +42,7 @@ export async function finish(context: Context, inputs: BakeInputs, bench: Bench,
   const base = made(bench.base);
   const describing = publishImage(context, {
     imageFile: plan.imageFile,
+    sha256: { image: sha256 },
     ...(compressed ? { compressedFile: compressed } : {}),
     layout,
     blockMap,

@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs';
-import { appendFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pLimit from 'p-limit';
 import type { Context } from '../../context.ts';
 import { ShipError } from '../../errors.ts';
 import { acquireLease } from '../../host/engine/lease.ts';
+import { exists } from '../../host/files.ts';
 import { run } from '../../host/process.ts';
 import { MediaType, type Descriptor, type ImageConfig } from '../../oci/descriptor.ts';
 import { debianArchitecture, formatPlatform, samePlatform, type Platform } from '../../oci/platform.ts';
@@ -50,10 +51,7 @@ export async function bootstrapBase(context: Context, request: BootstrapRequest)
   const { base } = request;
   const tag = base.slim ? `${base.suite}-slim` : base.suite;
   const directory = path.join(context.cacheDirectory, 'bases', `debian-${tag}-${recipeVersion}-${request.sourceDateEpoch}`);
-  await mkdir(directory, { recursive: true });
-  const lockFile = path.join(directory, 'lock');
-  await appendFile(lockFile, '');
-  const lease = await acquireLease(context, lockFile, 'exclusive');
+  const lease = await acquireLease(context, path.join(directory, 'lock'), 'exclusive');
   try {
     const sources = await provideSources(context, request, directory);
     const made = await makeMissing(context, request, directory, tag, sources);
@@ -168,10 +166,6 @@ async function readManifests(directory: string): Promise<Descriptor[]> {
       platform,
     })),
   );
-}
-
-async function exists(file: string): Promise<boolean> {
-  return stat(file).then(() => true, () => false);
 }
 
 function isFor(manifest: Descriptor, platform: Platform): boolean {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { wrongUsage } from '../../errors.ts';
 import { buildOptions } from '../build-options.ts';
 import { word, type Verb } from '../verb.ts';
 
@@ -40,7 +41,7 @@ export const bake: Verb = {
     if (piGen) {
       const { writePiGenStage } = await import('../../bake/customise/pi-gen-stage.ts');
       const [plan, another] = plans;
-      if (!plan || another) throw await onePlatform();
+      if (!plan || another) throw wrongUsage('--pi-gen is for one platform', 'Name one --platform, and write another stage into another checkout.');
       await checkSigner(session, request);
       await writePiGenStage(path.resolve(piGen), { os, manifest: release.manifest, releaseDirectory: release.directory, platform: plan.platform });
       session.print(path.join(path.resolve(piGen), 'stage-prose-ship'));
@@ -49,13 +50,3 @@ export const bake: Verb = {
     return { cards: await bakeCards(session, request, plans, options) };
   },
 };
-
-async function onePlatform(): Promise<Error> {
-  const { ExitStatus, ShipError } = await import('../../errors.ts');
-  return new ShipError({
-    code: 'E_USAGE',
-    message: '--pi-gen is for one platform',
-    remedy: 'Name one --platform, and write another stage into another checkout.',
-    exitStatus: ExitStatus.usage,
-  });
-}

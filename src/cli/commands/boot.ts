@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { ExitStatus, ShipError } from '../../errors.ts';
+import { wrongUsage } from '../../errors.ts';
 import type { BootOptions, BootedDevice } from '../../bake/boot/device.ts';
 import { parsePlatform } from '../../oci/platform.ts';
 import type { Task } from '../../tasks.ts';
@@ -95,7 +95,7 @@ function bootOptions(image: string, options: VerbOptions): BootOptions {
   const identity = text('identity');
   const platformText = text('platform');
   const platform = platformText === undefined ? undefined : parsePlatform(platformText);
-  if (platformText !== undefined && !platform) throw usage(`--platform is '${platformText}', not os/architecture`, 'Write linux/arm64 or linux/arm/v7.');
+  if (platformText !== undefined && !platform) throw wrongUsage(`--platform is '${platformText}', not os/architecture`, 'Write linux/arm64 or linux/arm/v7.');
   return {
     imageFile: path.resolve(image),
     timeoutMs: (numberOption('timeout', text('timeout'), 1, 86_400) ?? 600) * 1000,
@@ -112,11 +112,7 @@ function numberOption(name: string, text: string | undefined, least: number, mos
   if (text === undefined) return undefined;
   const value = /^\d+$/.test(text) ? Number(text) : NaN;
   if (value >= least && value <= most) return value;
-  throw usage(`--${name} is '${text}', not a number from ${least} to ${most}`, `Correct --${name}.`);
-}
-
-function usage(message: string, remedy: string): ShipError {
-  return new ShipError({ code: 'E_USAGE', message, remedy, exitStatus: ExitStatus.usage });
+  throw wrongUsage(`--${name} is '${text}', not a number from ${least} to ${most}`, `Correct --${name}.`);
 }
 
 function seconds(milliseconds: number): string {

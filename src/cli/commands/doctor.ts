@@ -1,5 +1,5 @@
 import { purposes, type Purpose } from '../../doctor/requirement.ts';
-import { ExitStatus, ShipError } from '../../errors.ts';
+import { ExitStatus, ShipError, wrongUsage } from '../../errors.ts';
 import { connectOption, onHosts } from './host/host-verb.ts';
 import { word, words, type Session, type Verb, type VerbOptions } from '../verb.ts';
 
@@ -55,12 +55,7 @@ export const doctor: Verb = {
 /** The host's own inventory; what it lacks comes as an error with the remedy. */
 async function inspectHost(session: Session, name: string, options: VerbOptions): Promise<object> {
   if (options['fix'] === true) {
-    throw new ShipError({
-      code: 'E_USAGE',
-      message: '--fix is for this machine only',
-      remedy: `\`prose-ship provision ${name}\` installs what the host lacks.`,
-      exitStatus: ExitStatus.usage,
-    });
+    throw wrongUsage('--fix is for this machine only', `\`prose-ship provision ${name}\` installs what the host lacks.`);
   }
   const { readInventory } = await import('../../ship/device.ts');
   const { formatBytes, formatTable } = await import('../report/format.ts');

@@ -1,6 +1,7 @@
-import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ConfigurationError, ExitStatus, ShipError } from '../../errors.ts';
+import { exists } from '../../host/files.ts';
 import { words, word, type Session, type Verb } from '../verb.ts';
 
 export const init: Verb = {
@@ -69,8 +70,7 @@ function withoutPlace(error: unknown): unknown {
 }
 
 async function refuseExisting(file: string): Promise<void> {
-  const exists = await access(file).then(() => true, () => false);
-  if (exists) throw siteExists(file);
+  if (await exists(file)) throw siteExists(file);
 }
 
 function siteExists(file: string): ShipError {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { BakedImage } from '../../bake/bake.ts';
 import { planBake, type BakeOptions, type BakePlan } from '../../bake/plan-bake.ts';
-import { ExitStatus, ShipError } from '../../errors.ts';
+import { wrongUsage } from '../../errors.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import type { Release } from '../../release/read-release.ts';
 import { releasePlatforms } from '../../release/rollout-plan.ts';
@@ -41,12 +41,8 @@ export function planCards({ os, release }: CardsRequest, options: VerbOptions, o
     }),
   );
   if (new Set(plans.map(({ imageFile }) => imageFile)).size === plans.length) return plans;
-  throw new ShipError({
-    code: 'E_USAGE',
-    message: `${plans.map((plan) => formatPlatform(plan.platform)).join(' and ')} cannot both go into ${plans[0]?.imageFile ?? ''}`,
-    remedy: 'Name a folder with --output, and each platform once.',
-    exitStatus: ExitStatus.usage,
-  });
+  const platformNames = plans.map((plan) => formatPlatform(plan.platform)).join(' and ');
+  throw wrongUsage(`${platformNames} cannot both go into ${plans[0]?.imageFile ?? ''}`, 'Name a folder with --output, and each platform once.');
 }
 
 /** Bakes one card after another, and prints where each is; a failure ends it, and the cards made until then stay. */

@@ -1,4 +1,4 @@
-import { ExitStatus, ShipError } from '../../errors.ts';
+import { wrongUsage } from '../../errors.ts';
 import { TokenBucket } from '../../host/ssh/connection.ts';
 import { verifySignature } from '../../release/signature/verify-signature.ts';
 import { verifyRelease } from '../../release/verify-release.ts';
@@ -126,12 +126,7 @@ function limitRate(options: VerbOptions): number | undefined {
   if (text === undefined) return undefined;
   const mbitPerSecond = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
   if (mbitPerSecond > 0) return (mbitPerSecond * 1e6) / 8;
-  throw new ShipError({
-    code: 'E_USAGE',
-    message: `'${text}' is not a rate`,
-    remedy: 'It is a number of megabits per second, such as 20 or 0.5.',
-    exitStatus: ExitStatus.usage,
-  });
+  throw wrongUsage(`'${text}' is not a rate`, 'It is a number of megabits per second, such as 20 or 0.5.');
 }
 
 /** The release, proven; where the site lists who may sign, that too: by a clock that is right, and before anything is sent. */

@@ -16,10 +16,9 @@ d_verb=- d_step=-
 data_step() {
   d_step=$1
   {
-    printf 'format\t1\nverb\t%s\nstep\t%s\n' "$d_verb" "$d_step"
-    sed "s/^/target$TAB/" "$scratch/targets"
-  } >"$DATA_JOURNAL.new" && sync "$DATA_JOURNAL.new" && mv -f "$DATA_JOURNAL.new" "$DATA_JOURNAL" && sync "$STATE_DIR" ||
-    { log_error E_JOURNAL "the journal $DATA_JOURNAL cannot be written"; return 1; }
+    { printf 'format\t1\nverb\t%s\nstep\t%s\n' "$d_verb" "$d_step" && sed "s/^/target$TAB/" "$scratch/targets"; } >"$DATA_JOURNAL.new" &&
+      sync "$DATA_JOURNAL.new" && mv -f "$DATA_JOURNAL.new" "$DATA_JOURNAL" && sync "$STATE_DIR"
+  } || { log_error E_JOURNAL "the journal $DATA_JOURNAL cannot be written"; return 1; }
   data_fault "$d_step"
 }
 
@@ -37,7 +36,7 @@ data_volumes() {
   plan_lines "$1" data | tr '\t' '\n' | sed 1d >"$scratch/names"
   while IFS= read -r volume; do
     full_name=$(project_of "$1")_$volume
-    mountpoint=$(docker volume inspect -f '{{.Mountpoint}}' "$full_name" 2>/dev/null) && [ -d "$mountpoint" ] ||
+    { mountpoint=$(docker volume inspect -f '{{.Mountpoint}}' "$full_name" 2>/dev/null) && [ -d "$mountpoint" ]; } ||
       { log_error E_VOLUME "volume $full_name of release $1 is not here" >&2; return 1; }
     printf '%s\t%s\t%s\n' "$volume" "$full_name" "$mountpoint"
   done <"$scratch/names"
@@ -164,7 +163,7 @@ verb_restore() {
   d_verb=restore archive=$BACKUPS_DIR/$1.tar.gz
   installed_release && check_compose "$current" && take_archive "$1" "$2" || return 3
   shift 2
-  choose_targets "$@" && data_step unpacking || { rm -f "$archive"; return 3; }
+  { choose_targets "$@" && data_step unpacking; } || { rm -f "$archive"; return 3; }
   unpack_archive
   unpacked=$?
   rm -f "$archive"
@@ -252,7 +251,7 @@ swap_data() {
   data_fault stopped
   while IFS= read -r target; do
     staging=$(staging_of "$target")
-    mv -T "$target" "$staging/old" && data_fault half && mv -T "$staging/new" "$target" ||
+    { mv -T "$target" "$staging/old" && data_fault half && mv -T "$staging/new" "$target"; } ||
       { log_error E_SWAP "$target cannot be replaced"; return 1; }
   done <"$scratch/targets"
   sync

@@ -2,7 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
-import { formatPlatform, parsePlatform, samePlatform, type Platform } from '../../oci/platform.ts';
+import { distinctPlatforms, formatPlatform, parsePlatform, samePlatform, type Platform } from '../../oci/platform.ts';
 import { run } from '../process.ts';
 import { parseBinfmtEntry, type BinfmtEntry } from './binfmt.ts';
 
@@ -23,12 +23,17 @@ const platformsOfMachine: Readonly<Record<number, readonly string[]>> = {
   0x3e: ['linux/amd64'],
 };
 
-/** What Node calls the architecture it was built for, and what such a machine runs without help. */
+/** What Node calls the architecture it was built for, and what such a machine runs without help; the best comes last. */
 const nativePlatforms: Readonly<Record<string, readonly string[]>> = {
   x64: ['linux/amd64'],
   arm64: ['linux/arm64'],
   arm: ['linux/arm/v6', 'linux/arm/v7'],
 };
+
+/** The platform of this machine's own programs, BuildKit's BUILDPLATFORM; undefined on machines that no recipe builds for. */
+export function machinePlatform(architecture: string = process.arch): Platform | undefined {
+  return parseAll(nativePlatforms[architecture] ?? []).at(-1);
+}
 
 /** Platforms that an entry lets build steps run: it must be enabled, and its interpreter opened in advance (flag F). */
 export function platformsOfEntry(entry: BinfmtEntry): readonly Platform[] {
@@ -63,7 +68,7 @@ export async function runnablePlatforms(context: Context, surroundings: BuildSur
     platforms.push(...parseAll(nativePlatforms[process.arch] ?? []));
     platforms.push(...(await readBinfmtEntries()).flatMap(platformsOfEntry));
   }
-  return platforms.filter((platform, index) => platforms.findIndex((other) => samePlatform(platform, other)) === index);
+  return distinctPlatforms(platforms);
 }
 
 /**

@@ -1,5 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Context } from '../../context.ts';
 import { ShipError, interrupted } from '../../errors.ts';
@@ -10,12 +12,14 @@ export interface Lease {
 }
 
 /**
- * Waits for a shared or exclusive lock on `file`, which must exist. A child holds it (Node has no flock) and ends when
- * its standard input closes; it runs in a session of its own, so that Ctrl-C in a terminal does not take the lock away
- * from a process that is still cleaning up.
+ * Waits for a shared or exclusive lock on `file`, which is made with its folder where it is missing. A child holds it
+ * (Node has no flock) and ends when its standard input closes; it runs in a session of its own, so that Ctrl-C in a
+ * terminal does not take the lock away from a process that is still cleaning up.
  * @throws ShipError E_INTERRUPTED when the context is aborted while waiting, E_LOCK_FAILED
  */
 export async function acquireLease(context: Context, file: string, kind: 'shared' | 'exclusive'): Promise<Lease> {
+  // flock makes the file itself, but no folder.
+  await mkdir(path.dirname(file), { recursive: true });
   context.signal.throwIfAborted();
   const child = spawn('flock', [`--${kind}`, '--no-fork', file, 'sh', '-c', 'echo held && exec cat'], {
     detached: true,

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { appendFile, mkdir, open, readFile, realpath } from 'node:fs/promises';
+import { mkdir, open, readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../../context.ts';
@@ -74,9 +74,8 @@ export function daemonConfiguration(paths: PrivateEnginePaths): object {
  * @throws ShipError E_ENGINE_START_FAILED (exit status 3, with the end of dockerd's log), E_INTERRUPTED
  */
 export async function startPrivateEngine(context: Context): Promise<Engine> {
-  await mkdir(path.join(context.cacheDirectory, 'engine'), { recursive: true });
+  await mkdir(context.cacheDirectory, { recursive: true });
   const paths = privateEnginePaths(await realpath(context.cacheDirectory));
-  for (const file of [paths.usersFile, paths.startingFile]) await appendFile(file, '');
   const use = await acquireLease(context, paths.usersFile, 'shared');
   const release = (): void => void use.release();
   context.signal.addEventListener('abort', release, { once: true });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { parseBinfmtEntry } from '../../../src/host/engine/binfmt.ts';
-import { emulationMissing, parseBuilderPlatforms, platformsOfEntry } from '../../../src/host/engine/emulation.ts';
+import { emulationMissing, machinePlatform, parseBuilderPlatforms, platformsOfEntry } from '../../../src/host/engine/emulation.ts';
 import { formatPlatform, parsePlatform } from '../../../src/oci/platform.ts';
 
 // Captured from /proc/sys/fs/binfmt_misc.
@@ -72,4 +72,12 @@ test('a platform that nothing runs is named, with the remedy', (t) => {
   t.is(error.exitStatus, 3);
   t.regex(error.message, /linux\/arm\/v7 and linux\/arm64/);
   t.regex(error.remedy!, /prose-ship doctor --fix/);
+});
+
+test('the platform of a machine is the best that it runs without help', (t) => {
+  const platformOf = (architecture: string) => {
+    const platform = machinePlatform(architecture);
+    return platform && formatPlatform(platform);
+  };
+  t.deepEqual(['x64', 'arm64', 'arm', 'riscv64'].map(platformOf), ['linux/amd64', 'linux/arm64', 'linux/arm/v7', undefined]);
 });

@@ -69,7 +69,7 @@ export async function openImageCache(context: Context): Promise<ImageCache> {
   const limitBytes = readLimit(context);
   const openedAtMs = Date.now();
   for (const name of ['images', 'making', 'sources']) await mkdir(path.join(directory, name), { recursive: true });
-  const indexLock = await lockFile(path.join(directory, 'index.lock'));
+  const indexLock = path.join(directory, 'index.lock');
   const locked = <T>(work: () => Promise<T>): Promise<T> => withLease(context, indexLock, work);
   const imageFile = (sha256: string): string => path.join(directory, 'images', `${sha256}.img`);
   const makeRoom = (need: EvictionNeed): Promise<void> => locked(() => evict(context, directory, { ...need, limitBytes, sparedFromMs: openedAtMs }));
@@ -77,7 +77,7 @@ export async function openImageCache(context: Context): Promise<ImageCache> {
   const lease = async (sha256: string): Promise<CachedImage> => {
     const now = new Date();
     await utimes(recordFile(imageFile(sha256)), now, now);
-    const lock = await lockFile(imageFile(sha256).replace(/img$/, 'lock'));
+    const lock = imageFile(sha256).replace(/img$/, 'lock');
     return { file: imageFile(sha256), sha256, lease: await acquireLease(context, lock, 'shared') };
   };
 
@@ -91,7 +91,7 @@ export async function openImageCache(context: Context): Promise<ImageCache> {
       }),
     async making(key, keep, work) {
       const folder = path.join(directory, 'making', key);
-      const lock = await lockFile(`${folder}.lock`);
+      const lock = `${folder}.lock`;
       if (!(await canLock(lock, 'exclusive'))) {
         context.emit({ type: 'log', level: 'info', message: 'Another prose-ship gets the same base image; waiting for it.' });
       }
@@ -152,11 +152,6 @@ async function withLease<T>(context: Context, lock: string, work: () => Promise<
   } finally {
     await held.release();
   }
-}
-
-async function lockFile(file: string): Promise<string> {
-  await writeFile(file, '', { flag: 'a' });
-  return file;
 }
 
 async function readJson<T>(file: string): Promise<T | undefined> {

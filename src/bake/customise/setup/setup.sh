@@ -12,7 +12,6 @@ PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 
 here=$(cd "$(dirname "$0")" && pwd)
-TAB=$(printf '\t')
 only_check=no
 if [ "${1:-}" = --check ]; then only_check=yes; shift; fi
 if [ $# != 1 ] || [ ! -d "$1/etc" ]; then echo 'usage: setup.sh [--check] ROOT' >&2; exit 2; fi

@@ -1,12 +1,12 @@
 import type { Readable } from 'node:stream';
+import type { ByteRange } from '../byte-ranges.ts';
 import type { DiskReader } from '../disk-file.ts';
 import { readInode } from './inode/inode.ts';
 import { resolvePath } from './resolve-path.ts';
-import { usedRanges, type ByteRange } from './used-ranges.ts';
+import { usedRanges } from './used-ranges.ts';
 import { openVolume, type Volume } from './volume.ts';
 import { contentOf, walkTree, type TreeEntry } from './walk.ts';
 
-export type { ByteRange } from './used-ranges.ts';
 export type { TreeEntry } from './walk.ts';
 
 /** What another file system must be made with to be like this one. */

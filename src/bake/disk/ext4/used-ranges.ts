@@ -1,13 +1,9 @@
+import type { ByteRange } from '../byte-ranges.ts';
 import { crc32c } from './crc.ts';
 import { corrupt } from './ext4-error.ts';
 import { firstBlockOf, hasSuperblock, inodeTableBlocks, type GroupDescriptor } from './group-descriptors.ts';
 import type { Superblock } from './superblock.ts';
 import { readBlock, type Volume } from './volume.ts';
-
-export interface ByteRange {
-  readonly startBytes: number;
-  readonly sizeBytes: number;
-}
 
 /** In blocks; the end is the first one behind it. */
 interface Span {

@@ -1,4 +1,4 @@
-import { ExitStatus, ShipError } from '../../../errors.ts';
+import { wrongUsage } from '../../../errors.ts';
 import { connectOption, hostArgument, onHosts } from './host-verb.ts';
 import { words, type Session, type Verb, type VerbOptions } from '../../verb.ts';
 
@@ -20,10 +20,10 @@ export const account: Verb = {
   example: 'account add pi@raspberrypi.local alice@chat.example.org --generate',
   run: async (session, args, options) => {
     const action = actions.find((one) => one === args[0]);
-    if (!action) throw wrongUsage('E_BAD_ACTION', `'${String(args[0])}' is not something to do with accounts`, `It is one of ${actions.join(', ')}.`);
+    if (!action) throw wrongUsage(`'${String(args[0])}' is not something to do with accounts`, `It is one of ${actions.join(', ')}.`, 'E_BAD_ACTION');
     const [named] = words(args, 2);
     if (action !== 'list' && named === undefined) {
-      throw wrongUsage('E_NO_JID', 'No account is named', `Name it: \`prose-ship account ${action} ${words(args, 1).join('')} alice@chat.example.org\`.`);
+      throw wrongUsage('No account is named', `Name it: \`prose-ship account ${action} ${words(args, 1).join('')} alice@chat.example.org\`.`, 'E_NO_JID');
     }
     const { runAccountCommand } = await import('../../../ship/account.ts');
     const { currentManifest } = await import('../../../ship/current-release.ts');
@@ -67,7 +67,7 @@ async function newPassword(session: Session, options: VerbOptions): Promise<NewP
   }
   const value = await readPassword(session, options['passwordStdin'] === true);
   if (/^[^\r\n]+$/.test(value)) return { value, isGenerated: false };
-  throw wrongUsage('E_BAD_PASSWORD', value === '' ? 'The password is empty' : 'The password has several lines', 'Give one line, or let one be made with --generate.');
+  throw wrongUsage(value === '' ? 'The password is empty' : 'The password has several lines', 'Give one line, or let one be made with --generate.', 'E_BAD_PASSWORD');
 }
 
 async function readPassword(session: Session, fromStdin: boolean): Promise<string> {
@@ -76,13 +76,9 @@ async function readPassword(session: Session, fromStdin: boolean): Promise<strin
     return ask({ text: 'Password: ', signal: session.context.signal, hidden: true });
   }
   if (!fromStdin) {
-    throw wrongUsage('E_NO_PASSWORD', 'There is no terminal to ask for a password', 'Pipe it in with --password-stdin, or let one be made with --generate.');
+    throw wrongUsage('There is no terminal to ask for a password', 'Pipe it in with --password-stdin, or let one be made with --generate.', 'E_NO_PASSWORD');
   }
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks).toString('utf8').replace(/\r?\n$/, '');
-}
-
-function wrongUsage(code: `E_${string}`, message: string, remedy: string): ShipError {
-  return new ShipError({ code, message, remedy, exitStatus: ExitStatus.usage });
 }

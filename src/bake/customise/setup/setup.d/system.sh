@@ -2,6 +2,8 @@
 # shellcheck disable=SC2154 # variables of `settings`
 # Files, names, language, secrets.
 
+TAB=$(printf '\t')
+
 # files.list: PATH, MODE, UID, GID, separated by tabs; a path that ends in a slash is a folder. Folders that are not listed
 # belong to root.
 lay_files() {

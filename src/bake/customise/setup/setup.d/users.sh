@@ -8,6 +8,7 @@ group_of() { awk -F : -v id="$1" '$3 == id { print $1; exit }' "$ROOT/etc/group"
 gid_of() { awk -F : -v name="$1" '$1 == name { print $3; exit }' "$ROOT/etc/group"; }
 
 check_users() {
+  # shellcheck disable=SC2016 # Markdown, no command
   check_identity "$user" "$login_id" E_USER_TAKEN 'choose another `os.user`'
   check_identity "$service_user" "$service_id" E_UID_TAKEN 'the base has a user of its own there'
   owner=$(user_of "$service_id")
