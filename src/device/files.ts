@@ -18,6 +18,8 @@ export const devicePaths = {
   secondPortDirectory: '/var/lib/prose-ship/second-port',
   /** Where it exists: the platforms that this device runs, one a line, in place of its own. */
   platformsFile: '/etc/prose-ship/platforms',
+  /** Where it exists: who may sign releases; every other release is refused. */
+  allowedSignersFile: '/etc/prose-ship/allowed_signers',
 } as const;
 
 /** One file that provisioning lays onto a device, or baking into its image. */

@@ -16,6 +16,10 @@ export interface HostInventory {
   readonly currentId?: string;
   readonly previousId?: string;
   readonly journal?: { readonly state: string; readonly id: string };
+  /** It has a file of allowed signers: a release that none of them signed is refused. */
+  readonly requiresSignature?: boolean;
+  /** The first folder that it needs to write to and cannot, where there is one. */
+  readonly readOnlyPath?: string;
   /** Free space of /var/lib/prose-ship. */
   readonly freeBytes: number;
   /** Free space where the engine keeps its images. */
@@ -60,6 +64,7 @@ export function parseInventory(output: string): HostInventory {
   const [journal] = fieldsOf('journal');
   const currentId = find('current');
   const previousId = find('previous');
+  const readOnlyPath = find('read-only');
   return {
     updaterVersion: requireNumber('updater'),
     machine: require('machine'),
@@ -70,6 +75,8 @@ export function parseInventory(output: string): HostInventory {
     ...(currentId ? { currentId } : {}),
     ...(previousId ? { previousId } : {}),
     ...(journal?.[0] && journal[1] ? { journal: { state: journal[0], id: journal[1] } } : {}),
+    ...(find('signers') === undefined ? {} : { requiresSignature: true }),
+    ...(readOnlyPath ? { readOnlyPath } : {}),
     freeBytes: requireNumber('free'),
     engineFreeBytes: requireNumber('engine-free'),
     chains: fieldsOf('chain').map(([chain = '', reference = '']) => {

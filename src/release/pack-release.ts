@@ -12,6 +12,7 @@ import type { ReleaseFile, ReleaseImage, ReleaseManifest, RenderedReleaseFile } 
 import { manifestFile, readRelease, releaseId, type Release } from './read-release.ts';
 import { planPath, releasePlatforms, rolloutPlan } from './rollout-plan.ts';
 import { chooseSamples } from './samples/choose-samples.ts';
+import { keepSignature } from './signature/sign-release.ts';
 import { releaseSbom, sbomFile } from './sbom/release-sbom.ts';
 
 /** An image archive that `build` wrote, and whose image it is. */
@@ -26,6 +27,9 @@ export interface PackResult extends Release {
   readonly unchanged: boolean;
 }
 
+/** Puts the signature into `directory`, a new release; `earlier` is the folder that it will replace. */
+export type SignStep = (directory: string, earlier: string) => Promise<void>;
+
 /** Where a site's release goes: `OUTPUT/NAME-VERSION`. */
 export function releaseDirectory(outputDirectory: string, { site }: Deployment): string {
   return path.join(outputDirectory, `${site.name}-${site.version}`);
@@ -34,13 +38,14 @@ export function releaseDirectory(outputDirectory: string, { site }: Deployment):
 /**
  * Makes the release directory: archives and their bill of materials, rendered Compose file and templates, plans, `release.json`, `SHA256SUMS`. It
  * holds no time and no path of the machine, so the same inputs give the same bytes. An existing directory is replaced
- * whole, or left alone when it holds the same release.
+ * whole; the signature of the very same bytes stays, unless `sign` makes another.
  * @throws ShipError E_IMAGE_MISSING when a component has no archive for a platform of the site
  */
 export async function packRelease(
   deployment: Deployment,
   archives: readonly ComponentArchive[],
   directory: string,
+  sign: SignStep = keepSignature,
 ): Promise<PackResult> {
   const opened = await openAll(deployment, archives);
   const references = new Map(opened.map(({ component, archive }) => [component, archive.reference]));
@@ -68,6 +73,7 @@ export async function packRelease(
     const document = await put(manifestFile, readableJson(manifest));
     const listed = [document, sbom, manifest.compose, ...files, ...plans, ...images.map(({ archive }) => archive)];
     await put(checksumsFile, formatChecksums(listed));
+    await sign(target, directory);
     unchanged = existing?.manifest.id === manifest.id;
   });
   if (!manifest) throw new Error('unreachable: replaceDirectory ran its callback');

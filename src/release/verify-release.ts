@@ -7,6 +7,7 @@ import { checksumsFile, describeFile, formatChecksums, listFiles } from './check
 import type { ReleaseFile, ReleaseImage, ReleaseManifest } from './manifest.ts';
 import { damagedRelease, manifestFile, readRelease, type Release } from './read-release.ts';
 import { planPath, releasePlatforms, rolloutPlan } from './rollout-plan.ts';
+import { signatureFile } from './signature/verify-signature.ts';
 
 export interface VerifyOptions {
   /**
@@ -21,7 +22,8 @@ export interface VerifyOptions {
 
 /**
  * Proves that a release is complete and unchanged: the manifest against its id, every file against the manifest, every
- * blob of every archive against its digest, plans and SHA256SUMS against the manifest, and nothing besides.
+ * blob of every archive against its digest, plans and SHA256SUMS against the manifest, and nothing besides. Who signed it is
+ * asked by `verifySignature`.
  * @throws ShipError E_RELEASE_DAMAGED with every problem found; E_NO_RELEASE
  */
 export async function verifyRelease(directory: string, options: VerifyOptions = {}): Promise<Release> {
@@ -81,7 +83,7 @@ async function checkDerived(directory: string, manifest: ReleaseManifest): Promi
   }
   const plans = releasePlatforms(manifest).map(planPath);
   const listed = [...smallFiles(manifest), ...manifest.images.map(({ archive }) => archive)];
-  const expected = [manifestFile, checksumsFile, ...plans, ...listed.map((file) => file.path)];
+  const expected = [manifestFile, checksumsFile, signatureFile, ...plans, ...listed.map((file) => file.path)];
   for (const name of await listFiles(directory)) if (!expected.includes(name)) problems.push(`${name} does not belong to it`);
   const derived = await Promise.all(
     [manifestFile, ...plans].map((name) => describeFile(directory, name).catch(() => undefined)),

@@ -15,12 +15,24 @@ export interface PreflightOptions {
 
 /**
  * Everything that can be known to go wrong before the host is touched.
- * @throws ShipError with exit status 3: E_DOWNGRADE, E_HOST_DISK_FULL, or of `checkVersions`
+ * @throws ShipError with exit status 3: E_READ_ONLY, E_DOWNGRADE, E_HOST_DISK_FULL, or of `checkVersions`
  */
 export function preflight(plan: UpdatePlan, inventory: HostInventory, options: PreflightOptions = {}): void {
+  checkWritable(plan, inventory);
   checkDowngrade(plan, options);
   checkVersions(plan, inventory);
   checkSpace(plan, inventory, options);
+}
+
+/** Linux makes a file system read-only when its card fails; nothing may be begun then that has to be written down. */
+function checkWritable({ host }: UpdatePlan, { readOnlyPath }: HostInventory): void {
+  if (readOnlyPath === undefined) return;
+  throw new ShipError({
+    code: 'E_READ_ONLY',
+    message: `${host} cannot write to ${readOnlyPath}: its file system is read-only`,
+    remedy: 'Look for I/O errors in `dmesg` there: a card that fails is made read-only. Back up its data, replace the card, or mount it read-write again.',
+    exitStatus: ExitStatus.preflight,
+  });
 }
 
 function checkDowngrade({ host, version, current }: UpdatePlan, { allowDowngrade }: PreflightOptions): void {

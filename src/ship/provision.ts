@@ -6,17 +6,25 @@ import { engineMinimum as minimum } from '../device/engine-minimum.ts';
 import { deviceFiles, devicePaths, type DeviceFile } from '../device/files.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { Connection } from '../host/ssh/connection.ts';
+import type { AllowedSigners } from '../site/allowed-signers.ts';
 import type { Task } from '../tasks.ts';
 import type { Device } from './device.ts';
 
 /** What the updater runs besides a POSIX shell and coreutils (docs/device.md). */
-const programs = ['curl', 'openssl', 'flock', 'gzip', 'awk', 'timeout'];
+const programs = ['curl', 'openssl', 'flock', 'gzip', 'awk', 'timeout', 'ssh-keygen'];
+/** Debian packages of programs that are called otherwise. */
+const packageNames: Readonly<Record<string, string>> = { awk: 'mawk', 'ssh-keygen': 'openssh-client' };
 /** Debian 13 and Raspberry Pi OS on it bring an engine, its client and Compose v2 in these packages. */
 const enginePackages = ['docker.io', 'docker-cli', 'docker-compose', 'ca-certificates'];
 const firstDebianWithCompose = 13;
 
+export interface ProvisionOptions {
+  /** From then on the host takes releases that one of these signed, and no others. Absent: what is there stays. */
+  readonly allowedSigners?: AllowedSigners | undefined;
+}
+
 /** Makes an existing Raspberry Pi OS or Debian host ready; what is there already is left alone. */
-export function provisionTasks(device: Device): Task[] {
+export function provisionTasks(device: Device, { allowedSigners }: ProvisionOptions = {}): Task[] {
   const { connection } = device;
   return [
     {
@@ -36,7 +44,7 @@ export function provisionTasks(device: Device): Task[] {
       title: 'Programs that the updater needs',
       run: async (report) => {
         const missing = await missingPrograms(connection);
-        if (missing.length > 0) await aptInstall(connection, missing.map((name) => (name === 'awk' ? 'mawk' : name)), report.log);
+        if (missing.length > 0) await aptInstall(connection, missing.map((name) => packageNames[name] ?? name), report.log);
         report.detail(missing.length > 0 ? `installed ${missing.join(', ')}` : 'all there');
       },
     },
@@ -48,6 +56,15 @@ export function provisionTasks(device: Device): Task[] {
         const changed = await layFiles(connection);
         if (changed.length > 0) await enableUnit(connection);
         report.detail(changed.length === 0 ? 'is there already' : `${changed.length} files laid down`);
+      },
+    },
+    {
+      id: 'signers',
+      title: 'Who may sign releases',
+      skip: () => (allowedSigners ? undefined : 'as it was'),
+      run: async (report) => {
+        if (!allowedSigners) return;
+        report.detail((await layAllowedSigners(connection, allowedSigners)) ? 'replaced' : 'is there already');
       },
     },
   ];
@@ -122,10 +139,25 @@ async function layFiles(connection: Connection): Promise<string[]> {
 
 async function layFile(connection: Connection, file: DeviceFile, content: Buffer): Promise<boolean> {
   if (file.target === devicePaths.unit && !(await hasSystemd(connection))) return false;
+  await putFile(connection, file, content);
+  return true;
+}
+
+async function layAllowedSigners(connection: Connection, { content }: AllowedSigners): Promise<boolean> {
+  const target = devicePaths.allowedSignersFile;
+  const there = await connection.run(['cat', '--', target], { sudo: true, expect: [1] });
+  // The end of the output is trimmed.
+  if (there.exitCode === 0 && there.stdout.trimEnd() === content.trimEnd()) return false;
+  await connection.run(['install', '-d', '-m', '0755', path.posix.dirname(target)], { sudo: true });
+  await putFile(connection, { target, mode: 0o644, uid: 0, gid: 0 }, Buffer.from(content));
+  return true;
+}
+
+/** Whole or not at all. */
+async function putFile(connection: Connection, file: Omit<DeviceFile, 'source'>, content: Buffer): Promise<void> {
   const mode = file.mode.toString(8).padStart(4, '0');
   const script = 'mkdir -p "${1%/*}" && cat >"$1.new" && chmod "$2" "$1.new" && chown "$3" "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
   await connection.run(['sh', '-c', script, 'sh', file.target, mode, `${file.uid}:${file.gid}`], { sudo: true, input: content });
-  return true;
 }
 
 async function enableUnit(connection: Connection): Promise<void> {

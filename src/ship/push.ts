@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../context.ts';
 import { devicePaths } from '../device/files.ts';
+import { imagesFolder, takeOver } from './drop-zone.ts';
 import type { HostInventory } from '../device/inventory.ts';
 import { partialPaths, type RemoteFiles, type ResumableSource, type ResumableUpload, type TokenBucket } from '../host/ssh/connection.ts';
 import { digestOf } from '../oci/digest.ts';
@@ -9,6 +10,7 @@ import { platformSlug } from '../oci/platform.ts';
 import { checksumsFile, formatChecksums } from '../release/checksums.ts';
 import { manifestFile, type Release } from '../release/read-release.ts';
 import { planPath, releasePlatforms } from '../release/rollout-plan.ts';
+import { isSigned, signatureFile } from '../release/signature/verify-signature.ts';
 import type { Task, TaskReport } from '../tasks.ts';
 import { archiveSource } from './archive-source.ts';
 import type { Device } from './device.ts';
@@ -54,6 +56,7 @@ async function upload(input: PushInput, report: TaskReport): Promise<void> {
   const { files } = device.connection;
   const target = path.posix.join(devicePaths.incomingDirectory, plan.release);
   const archives = await archivesToSend(input, context.signal);
+  await takeOver(device, target);
   await removeUseless(files, target, archives);
   await files.makeDirectory(path.posix.join(target, imagesFolder), { mode: 0o700 });
   const begun: { readonly archive: ArchiveToSend; readonly upload: ResumableUpload }[] = [];
@@ -73,7 +76,8 @@ async function upload(input: PushInput, report: TaskReport): Promise<void> {
     // How much the engine will unpack: the updater asks its disk before it loads.
     await files.writeFile(path.posix.join(target, sizePath(archive.planned)), `${archive.planned.unpackedBytes}\n`);
   }
-  for (const name of smallFiles(release)) {
+  const signature = (await isSigned(release.directory)) ? [signatureFile] : [];
+  for (const name of [...smallFiles(release), ...signature]) {
     const content = await readFile(path.join(release.directory, name));
     await files.makeDirectory(path.posix.dirname(path.posix.join(target, name)), { mode: 0o700 });
     await files.writeFile(path.posix.join(target, name), content, { mode: 0o600 });
@@ -82,8 +86,6 @@ async function upload(input: PushInput, report: TaskReport): Promise<void> {
   await files.writeFile(path.posix.join(target, 'UPLOAD.sha256'), formatChecksums(sums));
   await files.writeFile(path.posix.join(target, 'platform'), `${platformSlug(plan.platform)}\n`);
 }
-
-const imagesFolder = 'images';
 
 function sizePath({ component }: PlannedImage): string {
   return `${imagesFolder}/${component}.size`;
@@ -100,14 +102,6 @@ async function archivesToSend({ plan, images, inventory }: PushInput, signal: Ab
     archives.push({ planned, path: `${imagesFolder}/${planned.component}.tar.${suffix}`, source });
   }
   return archives;
-}
-
-/** What an earlier, cut upload of this release takes of the host's disk; as much less is needed now. */
-export async function uploadedBytes({ connection: { files } }: Device, { release, sendBytes }: UpdatePlan): Promise<number> {
-  const directory = path.posix.join(devicePaths.incomingDirectory, release, imagesFolder);
-  if (sendBytes === 0 || (await files.stat(directory))?.kind !== 'directory') return 0;
-  const stats = await Promise.all((await files.list(directory)).map((name) => files.stat(path.posix.join(directory, name))));
-  return Math.min(sum(stats.map((stat) => stat?.sizeBytes ?? 0)), sendBytes);
 }
 
 /** What an earlier upload left stays only where this one goes on with it: the updater refuses files that it does not know. */

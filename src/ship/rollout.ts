@@ -82,8 +82,9 @@ function unwatched(name: string, error: ShipError): ShipError {
   return new ShipError({
     code: error.code,
     message: error.message,
-    remedy: `${name} finishes or reverts by itself; \`prose-ship status ${name}\` tells how it ended.`,
-    exitStatus: error.exitStatus,
+    remedy: `${name} finishes or reverts by itself; \`prose-ship status ${name}\` tells how it ended. ${error.remedy ?? ''}`.trimEnd(),
+    // Whatever it is elsewhere: here something was begun.
+    exitStatus: error.exitStatus === ExitStatus.preflight ? ExitStatus.failed : error.exitStatus,
     cause: error,
   });
 }

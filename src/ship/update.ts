@@ -1,12 +1,16 @@
 import type { Context } from '../context.ts';
+import { devicePaths } from '../device/files.ts';
 import type { HostInventory } from '../device/inventory.ts';
+import { ExitStatus, ShipError } from '../errors.ts';
 import type { TokenBucket } from '../host/ssh/connection.ts';
 import type { Release } from '../release/read-release.ts';
+import { isSigned } from '../release/signature/verify-signature.ts';
 import type { Task } from '../tasks.ts';
 import { readInventory, type Device } from './device.ts';
+import { checkDropZone, uploadedBytes } from './drop-zone.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
-import { pushTasks, secretTask, uploadedBytes } from './push.ts';
+import { pushTasks, secretTask } from './push.ts';
 import { followUpdater } from './rollout.ts';
 
 /** End another run first: one that hangs, or that of an owner, whatever it does. */
@@ -32,14 +36,26 @@ export async function prepareUpdate(device: Device, release: Release): Promise<P
   const inventory = await readInventory(device);
   const platform = choosePlatform(release, device.host.name, inventory);
   const images = await openImages(release, platform);
-  return { plan: planUpdate(device.host.name, release, platform, images, inventory), images, inventory };
+  const plan = planUpdate(device.host.name, release, platform, images, inventory);
+  if (inventory.requiresSignature && !plan.isKept && !(await isSigned(release.directory))) throw unsigned(plan);
+  return { plan, images, inventory };
+}
+
+function unsigned({ host, release }: UpdatePlan): ShipError {
+  return new ShipError({
+    code: 'E_SIGNATURE_MISSING',
+    message: `${host} takes signed releases only, and ${release} is not signed`,
+    remedy: `Sign it with \`prose-ship release --sign KEY\`; ${devicePaths.allowedSignersFile} on the host lists whose key counts.`,
+    exitStatus: ExitStatus.preflight,
+  });
 }
 
 /**
  * Whether the update can be carried out; what an interrupted one has brought already needs no space any more.
- * @throws ShipError of `preflight`
+ * @throws ShipError of `preflight`; E_NOT_PROVISIONED when the drop zone is another login's
  */
 export async function checkHost(device: Device, { plan, inventory }: PreparedUpdate, options: PreflightOptions): Promise<void> {
+  if (!plan.isKept) await checkDropZone(device);
   preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
 }
 

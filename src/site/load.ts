@@ -3,8 +3,9 @@ import type { Context } from '../context.ts';
 import { ConfigurationError, ShipError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
+import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
 import type { Deployment, Host, RetentionPolicy } from './model.ts';
-import { homeDirectory, makeOs, recipeRequirements } from './os-settings.ts';
+import { expandHome, homeDirectory, makeOs, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
 import { locateRecipe } from './recipe/locate-recipe.ts';
@@ -79,6 +80,7 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
   const scope = templateScope(site, recipe, variables);
   const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
   const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);
+  const allowedSigners = await makeAllowedSigners(site, siteDirectory, home, siteProblems);
   const os = await makeOs({ site, siteDirectory, recipe, engine, scope, home }, siteProblems, recipeProblems);
   return {
     site: {
@@ -89,7 +91,9 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
       platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
       hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
       ...(site.retention ? { retention: makeRetention(site.retention) } : {}),
-      ...(os ? { os } : {}),
+      ...(os ? { os: { ...os, ...(allowedSigners ? { allowedSigners: allowedSigners.content } : {}) } } : {}),
+      ...(site.signing ? { signing: { key: path.resolve(siteDirectory, expandHome(site.signing.key, home)) } } : {}),
+      ...(allowedSigners ? { allowedSigners } : {}),
     },
     recipe: {
       file: recipeFile,
@@ -109,6 +113,18 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
     },
     variables,
   };
+}
+
+/** The key that signs is another matter: it need not be on this machine. */
+async function makeAllowedSigners({ allowedSigners }: SiteInput, directory: string, home: string, problems: Problems): Promise<AllowedSigners | undefined> {
+  if (allowedSigners === undefined) return undefined;
+  try {
+    return await readAllowedSigners(path.resolve(directory, expandHome(allowedSigners, home)));
+  } catch (error) {
+    if (!(error instanceof ShipError)) throw error;
+    problems.add(['allowedSigners'], error.code, error.message, error.remedy ?? '');
+    return undefined;
+  }
 }
 
 function makeHost(name: string, host: SiteInput['hosts'][string]): Host {

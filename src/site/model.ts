@@ -1,5 +1,6 @@
 import type { Platform } from '../oci/platform.ts';
 import type { Secret } from '../secret.ts';
+import type { AllowedSigners } from './allowed-signers.ts';
 
 /**
  * What the rest of the program sees of a site file and its recipe: loaded, validated, defaults filled in, paths absolute.
@@ -28,6 +29,13 @@ export interface Site {
   readonly retention?: RetentionPolicy;
   /** The card that `bake` makes; absent where the site describes none. */
   readonly os?: OsSettings;
+  /** How its releases are signed. */
+  readonly signing?: {
+    /** Absolute path of a private key, or of a public one whose private half an agent holds. */
+    readonly key: string;
+  };
+  /** Who may sign its releases; hosts and cards get the file. */
+  readonly allowedSigners?: AllowedSigners;
 }
 
 /** What a host keeps of the releases that ran there. */
@@ -62,6 +70,8 @@ export interface OsSettings {
   readonly sizeBytes?: number;
   /** What the recipe needs of the base's engine. */
   readonly requires: EngineRequirements;
+  /** The card's file of allowed signers, where the site has one. */
+  readonly allowedSigners?: string;
 }
 
 export interface WifiSettings {

@@ -105,7 +105,8 @@ export function recipeRequirements({ os: recipeOs }: RecipeInput): EngineRequire
   return { ...minimum('engine'), ...minimum('compose') };
 }
 
-function expandHome(file: string, home: string): string {
+/** `~/` at the beginning of a path is the home folder. */
+export function expandHome(file: string, home: string): string {
   return file.replace(/^~(?=\/)/, home);
 }
 

@@ -66,6 +66,10 @@ hosts:${Object.keys(hosts).length === 0 ? ' {}' : Object.entries(hosts).map(([ho
 #     args: {FEATURES: extra}
 components: {}
 
+# The SSH key that signs releases, and the list of those who may: hosts that got it refuse every other release.
+# signing: {key: ~/.ssh/release_ed25519}
+# allowedSigners: allowed_signers
+
 # The card that \`prose-ship bake\` makes: a system with this release in it. Only those with one of the keys get in.
 # os:
 #   authorizedKeys: [{file: ~/.ssh/id_ed25519.pub}]

@@ -50,6 +50,11 @@ test('reads everything', (t) => {
   });
 });
 
+test('a device says whom it trusts, and what it cannot write', (t) => {
+  const inventory = parseInventory(`${output}signers\t/etc/prose-ship/allowed_signers\nread-only\t/var/lib/prose-ship\n`);
+  t.like(inventory, { requiresSignature: true, readOnlyPath: '/var/lib/prose-ship' });
+});
+
 test('an empty device has no current release', (t) => {
   const bare = output.split('\n').filter((line) => !/^(current|previous|journal|release|chain)\t/.test(line)).join('\n');
   const inventory = parseInventory(bare);

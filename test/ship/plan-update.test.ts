@@ -102,6 +102,13 @@ test('what a release asks of engine, data and recipe is in the plan, and checked
   t.is(refusal(() => preflight(older, bare, { allowDowngrade })).code, 'E_DATA_TOO_NEW');
 });
 
+test('a host that cannot write is refused before anything else is asked', async (t) => {
+  const planned = await plan(await packedRelease(layers), bare);
+  const error = refusal(() => preflight(planned, { ...bare, readOnlyPath: '/var/lib/prose-ship', freeBytes: 0 }));
+  t.like(error, { code: 'E_READ_ONLY', exitStatus: ExitStatus.preflight });
+  t.regex(error.remedy ?? '', /dmesg/);
+});
+
 test('space is asked of both disks, with the numbers', async (t) => {
   const made = await plan(await packedRelease(layers), bare);
   for (const little of [{ freeBytes: 1e6 }, { engineFreeBytes: 1e6 }]) {

@@ -15,7 +15,7 @@ export interface CardFile {
 
 /** Everything in /etc and the home folder that depends on the site. */
 export function cardConfiguration(os: OsSettings, preload: 'store' | 'archive'): readonly CardFile[] {
-  const { hostname, user, locale, keyboard, timezone, wifi, firewall } = os;
+  const { hostname, user, locale, keyboard, timezone, wifi, firewall, allowedSigners } = os;
   const keys: CardFile = {
     path: `home/${user}/.ssh/authorized_keys`,
     content: lines(os.authorizedKeys),
@@ -33,6 +33,7 @@ export function cardConfiguration(os: OsSettings, preload: 'store' | 'archive'):
     ...(firewall ? [file('etc/nftables.conf', firewallRules(os.ports), 0o755)] : []),
     ...(wifi ? [file('etc/modprobe.d/prose-ship-wifi.conf', lines([`options cfg80211 ieee80211_regdom=${wifi.country}`]))] : []),
     ...(wifi?.network ? [file('etc/NetworkManager/system-connections/prose-ship.nmconnection', wifiConnection(wifi.network.ssid), 0o600)] : []),
+    ...(allowedSigners === undefined ? [] : [file(devicePaths.allowedSignersFile.slice(1), allowedSigners)]),
     keys,
   ];
 }

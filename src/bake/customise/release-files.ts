@@ -8,6 +8,7 @@ import { checksumsFile, formatChecksums } from '../../release/checksums.ts';
 import type { ReleaseManifest } from '../../release/manifest.ts';
 import { manifestFile } from '../../release/read-release.ts';
 import { planPath, releasePlatforms } from '../../release/rollout-plan.ts';
+import { isSigned, signatureFile } from '../../release/signature/verify-signature.ts';
 
 export interface ReleaseForCard {
   readonly manifest: ReleaseManifest;
@@ -36,6 +37,7 @@ export async function layRelease(root: string, { manifest, releaseDirectory, pla
   const copy = async (from: string, to: string) => copyFile(path.join(releaseDirectory, from), await target(to), constants.COPYFILE_FICLONE);
   const plans = releasePlatforms(manifest).map(planPath);
   for (const name of [manifestFile, checksumsFile, manifest.compose.path, ...manifest.files.map((one) => one.path), ...plans]) await copy(name, name);
+  if (await isSigned(releaseDirectory)) await copy(signatureFile, signatureFile);
   await writeFile(await target('platform'), `${platformSlug(platform)}\n`);
   if (preload === 'store') return laid;
   for (const { component, archive } of images) {

@@ -24,7 +24,7 @@ export const bake: Verb = {
     const { loadDeployment } = await import('../../site/load.ts');
     const { requireOs } = await import('../../site/os-settings.ts');
     const { describeBake } = await import('../pipeline/bake-image.ts');
-    const { bakeCards, planCards } = await import('../pipeline/bake-cards.ts');
+    const { bakeCards, checkSigner, planCards } = await import('../pipeline/bake-cards.ts');
     const { outputDirectory, releaseOf } = await import('../pipeline/site.ts');
     const deployment = await loadDeployment(session.context, session.siteFile);
     const os = requireOs(deployment);
@@ -42,6 +42,7 @@ export const bake: Verb = {
       const { writePiGenStage } = await import('../../bake/customise/pi-gen-stage.ts');
       const [plan, another] = plans;
       if (!plan || another) throw wrongUsage('--pi-gen is for one platform', 'Name one --platform, and write another stage into another checkout.');
+      await checkSigner(session, request);
       await writePiGenStage(path.resolve(piGen), { os, manifest: release.manifest, releaseDirectory: release.directory, platform: plan.platform });
       session.print(path.join(path.resolve(piGen), 'stage-prose-ship'));
       return { directory: path.resolve(piGen) };

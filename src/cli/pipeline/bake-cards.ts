@@ -5,6 +5,7 @@ import { wrongUsage } from '../../errors.ts';
 import { formatPlatform, type Platform } from '../../oci/platform.ts';
 import type { Release } from '../../release/read-release.ts';
 import { releasePlatforms } from '../../release/rollout-plan.ts';
+import { verifySignature } from '../../release/signature/verify-signature.ts';
 import type { Deployment, OsSettings } from '../../site/model.ts';
 import { word, type Session, type VerbOptions } from '../verb.ts';
 import { bakeImage } from './bake-image.ts';
@@ -46,6 +47,7 @@ export function planCards({ os, release }: CardsRequest, options: VerbOptions, o
 
 /** Bakes one card after another, and prints where each is; a failure ends it, and the cards made until then stay. */
 export async function bakeCards(session: Session, request: CardsRequest, plans: readonly BakePlan[], options: VerbOptions): Promise<readonly object[]> {
+  await checkSigner(session, request);
   const baked: object[] = [];
   for (const plan of plans) {
     const image = await bakeImage(session, { ...request, plan }, options);
@@ -53,6 +55,11 @@ export async function bakeCards(session: Session, request: CardsRequest, plans: 
     baked.push(cardResult(plan, image));
   }
   return baked;
+}
+
+/** A card with allowed signers would refuse its own release at its first boot. */
+export async function checkSigner({ context }: Session, { deployment: { site }, release }: CardsRequest): Promise<void> {
+  if (site.allowedSigners) await verifySignature(context, release.directory, site.allowedSigners.file);
 }
 
 function cardResult(plan: BakePlan, { file, files, preload, unchanged, description }: BakedImage): object {

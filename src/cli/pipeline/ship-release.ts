@@ -1,5 +1,6 @@
 import { wrongUsage } from '../../errors.ts';
 import { TokenBucket } from '../../host/ssh/connection.ts';
+import { verifySignature } from '../../release/signature/verify-signature.ts';
 import { verifyRelease } from '../../release/verify-release.ts';
 import { describeOutcome, fleetError, notReadyError, rethrowBug, stateText } from '../../ship/fleet/outcome.ts';
 import { planWaves, type WaveOptions } from '../../ship/fleet/plan-waves.ts';
@@ -12,7 +13,7 @@ import type { Host } from '../../site/model.ts';
 import { connectOptions, stealLock, tellWhenSlow } from '../commands/host/host-verb.ts';
 import { formatBytes, formatTable } from '../report/format.ts';
 import { runtimeSecrets } from './runtime-secrets.ts';
-import { hostsOf, releaseOf, siteIfAny } from './site.ts';
+import { describeSigner, hostsOf, releaseOf, siteIfAny } from './site.ts';
 import { word, type Session, type VerbOptions } from '../verb.ts';
 
 /** What came of one host, for the `--json` result. */
@@ -43,11 +44,10 @@ export async function shipRelease(
   const rate = limitRate(options);
   const pace = rate === undefined ? undefined : new TokenBucket(rate);
   const deployment = await siteIfAny(session);
-  const named = hostsOf(deployment?.site.hosts ?? [], names); // before anything takes time
-  const hosts = [...new Map(named.map((host) => [host.name, host])).values()];
+  const hosts = hostsOf(deployment?.site.hosts ?? [], names); // before anything takes time
   const waves = waveOptions(options);
   planWaves(hosts.map(({ name }) => name), waves);
-  const release = await verified(session, await releaseOf(session, deployment, options));
+  const release = await verified(session, await releaseOf(session, deployment, options), deployment?.site.allowedSigners?.file);
   const shipping = { hosts, release, waves };
   if (session.dryRun) return showPlans(session, options, shipping);
   const secrets = await runtimeSecrets(session, deployment, release.manifest.secrets);
@@ -130,11 +130,13 @@ function limitRate(options: VerbOptions): number | undefined {
   throw wrongUsage(`'${text}' is not a rate`, 'It is a number of megabits per second, such as 20 or 0.5.');
 }
 
-/** The release, proven. */
-async function verified({ context }: Session, { directory, manifest: { id } }: Release): Promise<Release> {
+/** The release, proven; where the site lists who may sign, that too: by a clock that is right, and before anything is sent. */
+async function verified({ context }: Session, { directory, manifest: { id } }: Release, allowedSigners: string | undefined): Promise<Release> {
   const holder: { release?: Release } = {};
   const run = async (report: TaskReport) => {
     holder.release = await verifyRelease(directory, { blobs: false, signal: context.signal, onProgress: report.progress });
+    const signer = await verifySignature(context, directory, allowedSigners);
+    if (signer) report.detail(describeSigner(signer));
   };
   await runTasks(context, [{ id: 'verify', title: `Verify release ${id}`, run }]);
   if (!holder.release) throw new Error('unreachable: the task ran');

@@ -4,6 +4,8 @@ import { ExitStatus, ShipError } from '../../errors.ts';
 import { parsePlatform, type Platform } from '../../oci/platform.ts';
 import { readRelease, type Release } from '../../release/read-release.ts';
 import { releaseDirectory } from '../../release/pack-release.ts';
+import type { Signer } from '../../release/signature/verify-signature.ts';
+import { readAllowedSigners, type AllowedSigners } from '../../site/allowed-signers.ts';
 import { loadDeployment } from '../../site/load.ts';
 import type { Deployment, Host } from '../../site/model.ts';
 import type { Session, VerbOptions } from '../verb.ts';
@@ -34,9 +36,12 @@ export function platformsOf(options: VerbOptions): readonly Platform[] | undefin
     });
 }
 
-/** Hosts by their names in the site file; what has no name there is taken as `[user@]address[:port]`. None: all of the site. */
+/**
+ * Hosts by their names in the site file; what has no name there is taken as `[user@]address[:port]`. None: all of the
+ * site. One that is named twice counts once.
+ */
 export function hostsOf(site: readonly Host[], names: readonly string[]): readonly Host[] {
-  if (names.length > 0) return names.map((name) => site.find((host) => host.name === name) ?? parseHost(name));
+  if (names.length > 0) return [...new Set(names)].map((name) => site.find((host) => host.name === name) ?? parseHost(name));
   if (site.length > 0) return site;
   throw new ShipError({
     code: 'E_NO_HOST',
@@ -82,4 +87,16 @@ export async function releaseOf(session: Session, deployment: Deployment | undef
     remedy: 'Name its folder with --release DIR, or the site file with --config FILE.',
     exitStatus: ExitStatus.usage,
   });
+}
+
+/** `--allowed-signers`, else the site's; undefined where neither names any. */
+export async function allowedSignersOf(deployment: Deployment | undefined, options: VerbOptions): Promise<AllowedSigners | undefined> {
+  const named = word(options['allowedSigners']);
+  return named === undefined ? deployment?.site.allowedSigners : readAllowedSigners(path.resolve(named));
+}
+
+/** `signed by ci@example.org (SHA256:...)` */
+export function describeSigner(signer: Signer | undefined): string {
+  if (!signer) return 'not signed';
+  return signer.principal === undefined ? `signed by ${signer.fingerprint}, whoever that is` : `signed by ${signer.principal} (${signer.fingerprint})`;
 }

@@ -6,13 +6,13 @@
 gate() {
   timeout_seconds=$(plan_value "$1" gate 1)
   soak_seconds=$(plan_value "$1" gate 2)
-  deadline=$(($(date +%s) + ${timeout_seconds:-60}))
+  deadline=$(($(monotonic_seconds) + ${timeout_seconds:-60}))
   log_info "waiting for the gate, at most ${timeout_seconds:-60} s"
   gate_problem='' gate_service='' gate_hopeless=no
   observe "$1" && remember_restarts
   until containers_well "$1" && probes_pass "$1"; do
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while waiting for the gate"; return 1; fi
-    if [ "$gate_hopeless" = yes ] || [ "$(date +%s)" -ge "$deadline" ]; then gate_failed "$1"; return 1; fi
+    if [ "$gate_hopeless" = yes ] || [ "$(monotonic_seconds)" -ge "$deadline" ]; then gate_failed "$1"; return 1; fi
     sleep 1
   done
   hide_maintenance
@@ -22,13 +22,13 @@ gate() {
 # While it soaks, nothing may restart or become unhealthy, not even between two looks: the engine's events tell.
 # A probe's answer that is late on a busy board proves nothing; three wrong ones without ten good ones in a row do.
 soak() {
-  soak_end=$(($(date +%s) + $2)) soak_misses=0 soak_passes=0 soak_failed=no
+  soak_end=$(($(monotonic_seconds) + $2)) soak_misses=0 soak_passes=0 soak_failed=no
   : >"$scratch/unhealthy"
   if [ "$2" -gt 0 ]; then
     log_info "all probes pass; watching for $2 s"
     watch_health "$1" "$2"
   fi
-  until soak_round "$1" && [ "$(date +%s)" -ge "$soak_end" ]; do
+  until soak_round "$1" && [ "$(monotonic_seconds)" -ge "$soak_end" ]; do
     [ "$soak_failed" = no ] || break
     sleep 1
   done

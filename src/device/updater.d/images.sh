@@ -10,6 +10,17 @@ image_ready() {
   [ "$(docker image inspect -f "$layers_format" "$1" 2>/dev/null)" = "$2" ]
 }
 
+# image_is_planned REFERENCE CONFIGDIGEST: its configuration (what runs, as whom) is the planned one, too. The classic
+# store names an image after it, the containerd store after a manifest that names it.
+image_is_planned() {
+  image_id=$(docker image inspect -f '{{.Id}}' "$1" 2>/dev/null)
+  [ "$image_id" != "$2" ] || return 0
+  manifest=$(content_store "$(engine_root)")/${image_id#sha256:}
+  [ -f "$manifest" ] || return 1
+  # More than one configuration would be one too many: which of them the engine takes is its affair.
+  [ "$(tr -d ' \t\r\n' <"$manifest" | grep -o '"config":{[^{}]*}' | grep -o '"digest":"[^"]*"')" = "\"digest\":\"$2\"" ]
+}
+
 # content_store ROOT: where the containerd store keeps its blobs.
 content_store() {
   for blobs in "$1/containerd/daemon" /var/lib/containerd; do
@@ -64,8 +75,8 @@ load_images() {
   check_space_for_images "$1" || return 1
   : >"$scratch/loaded"
   plan_lines "$1" image >"$scratch/load"
-  while IFS=$TAB read -r component reference _ diff_ids; do
-    load_image "$1" "$component" "$reference" "$diff_ids" || { unload_images; return 1; }
+  while IFS=$TAB read -r component reference config diff_ids; do
+    load_image "$1" "$component" "$reference" "$diff_ids" "$config" || { unload_images; return 1; }
   done <"$scratch/load"
 }
 
@@ -85,6 +96,8 @@ load_image() {
     log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
   elif ! image_listed "$3"; then
     log_error E_LOAD_FAILED "the engine does not list $3 after loading ${archive##*/}; it said: $(tail_of "$scratch/load-output")"
+  elif ! image_is_planned "$3" "$5"; then
+    log_error E_LOAD_FAILED "${archive##*/} gave $3 with another configuration than the planned one"
   elif ! image_usable "$3"; then
     log_error E_LOAD_FAILED "no container can be made of $3: $(tail_of "$scratch/create")"
   fi

@@ -21,6 +21,8 @@ verb_inventory() {
   key_value store "$store"
   key_value compose "$(docker compose version --short 2>/dev/null)"
   report_releases
+  ! needs_signature || key_value signers "$SIGNERS_FILE"
+  if read_only=$(read_only_state); then key_value read-only "$read_only"; fi
   key_value free "$(free_bytes "$STATE_DIR")"
   key_value engine-free "$(free_bytes "$root")"
   report_chains "$store" "$root"
@@ -84,6 +86,8 @@ verb_status() {
   key_value format 1
   key_value updater "$version"
   report_releases
+  ! needs_signature || key_value signers "$SIGNERS_FILE"
+  if read_only=$(read_only_state); then key_value read-only "$read_only"; fi
   if journal_load && [ "$j_next" != - ]; then key_value under-way "$j_next"; fi
   if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then
     read_lock

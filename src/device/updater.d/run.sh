@@ -5,6 +5,7 @@
 # The log stays locked (flock) for as long as its writer lives: so `follow` knows a log whose writer was killed.
 run_logged() {
   run=$*
+  refuse_read_only_state
   make_state_directories
   log_name=${PROSE_SHIP_LOG:-$(new_log_name "$1")}
   exec 8>>"$LOG_DIR/$log_name"
@@ -37,7 +38,8 @@ run_logged() {
 }
 
 make_scratch() {
-  scratch=$(mktemp -d "${TMPDIR:-/tmp}/updater-$1.XXXXXX")
+  # Where /tmp is on a disk that became read-only, whoever asks what is wrong must still get an answer.
+  scratch=$(mktemp -d "${TMPDIR:-/tmp}/updater-$1.XXXXXX" 2>/dev/null || mktemp -d "/run/updater-$1.XXXXXX")
   trap 'rm -rf "$scratch"' EXIT
 }
 

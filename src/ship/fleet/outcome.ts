@@ -2,9 +2,9 @@ import { ExitStatus, ShipError } from '../../errors.ts';
 
 /**
  * What came of a host: `unchanged` had the release already; `reverted` was updated and then returned to the release before,
- * because another host failed; `failed` is told by its error.
+ * because another host failed; `returned` was asked to go back and did; `ready` was provisioned; `failed` is told by its error.
  */
-export type HostState = 'updated' | 'pushed' | 'unchanged' | 'rolled-back' | 'failed' | 'reverted' | 'revert-failed' | 'not-started';
+export type HostState = 'ready' | 'returned' | 'updated' | 'pushed' | 'unchanged' | 'rolled-back' | 'failed' | 'reverted' | 'revert-failed' | 'not-started';
 
 export interface HostOutcome {
   readonly host: string;
@@ -16,7 +16,7 @@ export interface HostOutcome {
 }
 
 const bugCode = 'E_BUG';
-const good: readonly HostState[] = ['updated', 'pushed', 'unchanged'];
+const good: readonly HostState[] = ['ready', 'returned', 'updated', 'pushed', 'unchanged'];
 const untouched: readonly HostState[] = ['not-started', 'unchanged', 'failed'];
 
 /** 0 all have the release; 4 every host that failed was rolled back; 3 no host was touched; 1 otherwise. */
@@ -32,8 +32,10 @@ function failures(outcomes: readonly HostOutcome[]): readonly HostOutcome[] {
   return outcomes.filter(({ state }) => state === 'failed' || state === 'rolled-back' || state === 'revert-failed');
 }
 
-/** One error for all hosts, or undefined when all have the release; a single host's own error stays as it is. */
-export function fleetError(outcomes: readonly HostOutcome[], result: object, wasInterrupted: boolean): ShipError | undefined {
+const repeatRemedy = 'Run the same command again when the cause is gone: hosts that have the release stay as they are.';
+
+/** One error for all hosts, or undefined when all went well; a single host's own error stays as it is. */
+export function fleetError(outcomes: readonly HostOutcome[], result: object, wasInterrupted: boolean, remedy = repeatRemedy): ShipError | undefined {
   const exitStatus = fleetStatus(outcomes);
   if (exitStatus === ExitStatus.done) return undefined;
   const [only, second] = outcomes;
@@ -45,7 +47,7 @@ export function fleetError(outcomes: readonly HostOutcome[], result: object, was
     ...(affected.length > 0 ? { output: describeErrors(affected) } : {}),
     remedy: wasInterrupted
       ? 'Hosts whose rollout had begun finish or revert by themselves; `prose-ship status` tells how it ended.'
-      : 'Run the same command again when the cause is gone: hosts that have the release stay as they are.',
+      : remedy,
     result,
   });
 }

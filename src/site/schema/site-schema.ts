@@ -26,6 +26,12 @@ const componentOverride = z
   })
   .describe('What this site changes about a component of the recipe.');
 
+const signing = z
+  .strictObject({
+    key: z.string().min(1).describe('SSH key that signs: path of a private key, or of a .pub file whose private half is in the agent; relative to this file, `~/` is your home.'),
+  })
+  .describe('How `prose-ship release` signs; `--sign KEY` names another key, `--no-sign` signs nothing.');
+
 /** `prose-ship.yaml`: one installation of a recipe. */
 export const siteSchema = z
   .strictObject({
@@ -50,6 +56,12 @@ export const siteSchema = z
     hosts: z.record(serviceName, host).default({}).describe('The devices, by a name of your choice.'),
     components: z.record(serviceName, componentOverride).default({}).describe('Changes to components of the recipe, by name.'),
     retention: retention.optional(),
+    signing: signing.optional().describe('How releases are signed. Leave it out where they are not, or where `--sign KEY` tells.'),
+    allowedSigners: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('File that lists who may sign releases (`ssh-keygen`\'s allowed signers), relative to this file. Hosts that got it refuse every other release.'),
     os: osSettings.optional().describe('The card: the system that `prose-ship bake` makes around the release. Leave it out where hosts have a system already.'),
   })
   .describe('One installation of a recipe: its domain, its values, its devices.');

@@ -49,6 +49,24 @@ test('is the same bytes each time, lists every file, and holds no secret', async
   await t.notThrowsAsync(execute('sha256sum', ['--check', '--strict', '--quiet', 'UPLOAD.sha256'], { cwd: path.join(place, 'a', laid) }));
 });
 
+test('a card of a site with signers gets their list, and the signature of its release', async (t) => {
+  const { manifest, directory: releaseDirectory } = await packedRelease([{ 'etc/content': 'one' }]);
+  const place = await temporaryDirectory('customisation');
+  const write = async (name: string, os = sampleOs()) => {
+    await writeCustomisation(path.join(place, name), { os, manifest, releaseDirectory, platform: arm64, preload: 'store' });
+    return filesBelow(path.join(place, name));
+  };
+  const [list, signature] = ['files/etc/prose-ship/allowed_signers', `files/var/lib/prose-ship/releases/${manifest.id}/SHA256SUMS.sig`];
+  const without = await write('without');
+  t.false(without.has(list) || without.has(signature));
+  await writeFile(path.join(releaseDirectory, 'SHA256SUMS.sig'), 'a signature\n');
+  const files = await write('with', sampleOs({ allowedSigners: 'ci@example.org ssh-ed25519 AAAA\n' }));
+  t.is(files.get(list), 'ci@example.org ssh-ed25519 AAAA\n');
+  t.is(files.get(signature), 'a signature\n');
+  const modes = files.get('files.list')!.split('\n');
+  t.true(modes.some((line) => /^etc\/prose-ship\/allowed_signers\t0?644\t0\t0$/.test(line)), modes.join('\n'));
+});
+
 test('refuses a release of another architecture', async (t) => {
   const { manifest, directory: releaseDirectory } = await packedRelease([{ 'etc/content': 'one' }]);
   const place = await temporaryDirectory('customisation');

@@ -1,4 +1,5 @@
 import type { Context } from '../../../context.ts';
+import { ExitStatus, ShipError } from '../../../errors.ts';
 import type { ConnectOptions } from '../../../host/ssh/connection.ts';
 import type { Device } from '../../../ship/device.ts';
 import type { StealLock } from '../../../ship/update.ts';
@@ -61,14 +62,29 @@ export function tellWhenSlow({ emit }: Context, hosts: readonly Host[]): () => v
   return () => clearTimeout(timer);
 }
 
-/** Runs `work` on the hosts, each with a login of its own: one after another, or `concurrency` at once. Results come in the order of the hosts. */
-export async function onHosts<Result>(
+/** What came of one host. */
+export type Visited<Result> =
+  | { readonly host: string; readonly result: Result; readonly error?: undefined }
+  | { readonly host: string; readonly error: ShipError };
+
+export interface VisitOptions<Result> {
+  /** How many hosts at once; default 1. */
+  readonly concurrency?: number;
+  /** Called for one host after another, in their order, as soon as that can be. */
+  readonly onVisited?: (visited: Visited<Result>) => void;
+}
+
+/**
+ * Runs `work` on the hosts, each with a login of its own; a host that fails keeps no other from its turn. Gives what
+ * came of each, in the order of the hosts; only an interruption, and faults of ours, are thrown.
+ */
+export async function visitEach<Result>(
   session: Session,
   names: readonly string[],
   options: VerbOptions,
   work: (device: Device, host: Host) => Promise<Result>,
-  { concurrency = 1 }: { readonly concurrency?: number } = {},
-): Promise<Result[]> {
+  { concurrency = 1, onVisited }: VisitOptions<Result> = {},
+): Promise<Visited<Result>[]> {
   const { hostsOf, siteIfAny } = await import('../../pipeline/site.ts');
   const { withDevice } = await import('../../../ship/device.ts');
   const { default: pLimit } = await import('p-limit');
@@ -76,24 +92,70 @@ export async function onHosts<Result>(
   const { context } = session;
   const connect = connectOptions(session, options);
   const limit = pLimit(concurrency);
-  const visit = async (host: Host) => {
+  const visit = async (host: Host): Promise<Visited<Result>> => {
+    context.signal.throwIfAborted();
     const quiet = tellWhenSlow(context, [host]);
     const login = withDevice(context, host, connect, (device) => {
       quiet();
       return work(device, host);
     });
-    return login.finally(quiet);
+    try {
+      return { host: host.name, result: await login };
+    } catch (error) {
+      if (!(error instanceof ShipError) || context.signal.aborted) throw error;
+      return { host: host.name, error };
+    } finally {
+      quiet();
+    }
   };
-  let hasFailed = false;
-  const visits = hostsOf(deployment?.site.hosts ?? [], names).map((host) =>
-    limit(async () => {
-      if (hasFailed) return undefined; // the failure is thrown below
-      return { result: await visit(host) };
-    }).catch((error: unknown) => {
-      hasFailed = true;
-      throw error;
-    }),
-  );
-  await Promise.allSettled(visits); // logins are closed before the first failure is thrown
-  return (await Promise.all(visits)).flatMap((visited) => (visited ? [visited.result] : []));
+  const visits = hostsOf(deployment?.site.hosts ?? [], names).map((host) => limit(() => visit(host)));
+  const settled = Promise.allSettled(visits);
+  const all: Visited<Result>[] = [];
+  try {
+    for (const one of visits) {
+      const visited = await one;
+      onVisited?.(visited);
+      all.push(visited);
+    }
+  } finally {
+    await settled; // logins are closed before anything is thrown
+  }
+  return all;
+}
+
+/** Runs `work` on the hosts, one after another or `concurrency` at once; the first failure is thrown when all have ended. */
+export async function onHosts<Result>(
+  session: Session,
+  names: readonly string[],
+  options: VerbOptions,
+  work: (device: Device, host: Host) => Promise<Result>,
+  settings: { readonly concurrency?: number } = {},
+): Promise<Result[]> {
+  const visited = await visitEach(session, names, options, work, settings);
+  return visited.map((one) => {
+    if (one.error) throw one.error;
+    return one.result;
+  });
+}
+
+/**
+ * The error of hosts that failed, when some did: a single host's own, else E_HOSTS_FAILED with `result`, exit status 1.
+ */
+export function visitError(visited: readonly Visited<unknown>[], result: object): ShipError | undefined {
+  const failed = visited.flatMap(({ host, error }) => (error ? [{ host, error }] : []));
+  const [first] = failed;
+  if (!first || visited.length === 1) return first?.error;
+  return new ShipError({
+    code: 'E_HOSTS_FAILED',
+    message: `${failed.length} of ${visited.length} hosts failed: ${failed.map(({ host }) => host).join(', ')}`,
+    output: failed.map(({ host, error }) => [`${host}: ${error.message} (${error.code})`, ...(error.remedy ? [`  -> ${error.remedy}`] : [])].join('\n')).join('\n'),
+    remedy: 'The other hosts were asked all the same.',
+    exitStatus: ExitStatus.failed,
+    result,
+  });
+}
+
+/** Plain data of an error, for `--json`. */
+export function describeError({ code, message, remedy }: ShipError): object {
+  return { code, message, ...(remedy ? { remedy } : {}) };
 }

@@ -1,37 +1,63 @@
 import { stripVTControlCharacters } from 'node:util';
 import { devicePaths } from '../../../device/files.ts';
-import { connectOption, hostArgument, hostsArgument, onHosts } from './host-verb.ts';
-import { words, type Session, type Verb, type VerbOptions } from '../../verb.ts';
+import type { ShipError } from '../../../errors.ts';
+import type { Device } from '../../../ship/device.ts';
+import { connectOption, describeError, hostsArgument, onHosts, visitEach, visitError } from './host-verb.ts';
+import { words, type Session, type Verb, type VerbArguments, type VerbOptions } from '../../verb.ts';
 
 /** status, logs and exec: what runs on a host and what it says. */
 
+/** Hosts that are asked at once. */
+const concurrency = 8;
+
 export const status: Verb = {
   name: 'status',
-  summary: 'what runs on a host, its journal and its audit log',
+  summary: 'what runs on hosts, their journals and audit logs',
   arguments: [hostsArgument],
   options: [connectOption],
   example: 'status pi@raspberrypi.local',
   run: async (session, args, options) => {
-    const hosts = await onHosts(session, words(args, 0), options, async (device, host) => {
+    const ask = async (device: Device) => {
       const { readInventory } = await import('../../../ship/device.ts');
       await readInventory(device); // says clearly when there is no updater
       const { stdout } = await device.updater(['status']);
-      const lines = stdout.trimEnd().split('\n').map((line) => line.split('\t'));
-      const rows = lines.filter(([key]) => key !== 'format');
-      const text = [host.name, ...rows.map(([key = '', ...values]) => `  ${key.padEnd(9)}  ${values.join('  ')}`)].join('\n');
-      return { host: host.name, status: lines, text };
-    }, { concurrency: 8 });
-    for (const { text } of hosts) session.print(text);
-    return { hosts: hosts.map(({ host, status: lines }) => ({ host, status: lines })) };
+      return stdout.trimEnd().split('\n').map((line) => line.split('\t'));
+    };
+    const visited = await visitEach(session, words(args, 0), options, ask, {
+      concurrency,
+      onVisited: (one) => session.print(formatStatus(one.host, one.error ? errorRows(one.error) : one.result)),
+    });
+    const hosts = visited.map((one) => (one.error ? { host: one.host, error: describeError(one.error) } : { host: one.host, status: one.result }));
+    const error = visitError(visited, { hosts });
+    if (error) throw error;
+    return { hosts };
   },
 };
+
+type Rows = readonly (readonly string[])[];
+
+function formatStatus(host: string, rows: Rows): string {
+  const shown = rows.filter(([key]) => key !== 'format');
+  return [host, ...shown.map(([key = '', ...values]) => `  ${key.padEnd(9)}  ${values.join('  ')}`)].join('\n');
+}
+
+function errorRows({ code, message, remedy }: ShipError): Rows {
+  return [['error', `${message} (${code})`], ...(remedy ? [['remedy', remedy]] : [])];
+}
+
+const someHostsArgument = { name: '<host>', description: 'a name of the site file, or user@address; several with commas between them' };
+
+/** Several hosts say at the beginning of each line who speaks. */
+function lineShower(session: Session, hosts: readonly string[]): (host: string, line: string) => void {
+  return (host, line) => session.print(hosts.length > 1 ? `${host} | ${line}` : line);
+}
 
 const compose = ['docker', 'compose', '--ansi', 'never', '--file', `${devicePaths.stateDirectory}/current/compose.yaml`];
 
 export const logs: Verb = {
   name: 'logs',
-  summary: 'what the services of a host say',
-  arguments: [hostArgument, { name: '[service...]', description: 'only these services' }],
+  summary: 'what the services of hosts say',
+  arguments: [someHostsArgument, { name: '[service...]', description: 'only these services' }],
   options: [
     { flags: '--tail <lines>', description: 'how many lines of each', default: '100' },
     { flags: '-f, --follow', description: 'go on until interrupted' },
@@ -42,19 +68,23 @@ export const logs: Verb = {
   run: async (session, args, options) => {
     const { currentManifest } = await import('../../../ship/current-release.ts');
     const { emit } = session.context;
-    if (options['run'] === true) return runLog(session, words(args, 0), options);
-    await onHosts(session, words(args, 0), options, async (device) => {
+    const names = hostNames(args);
+    if (options['run'] === true) return runLog(session, names, options);
+    const show = lineShower(session, names);
+    const visited = await visitEach(session, names, options, async (device, { name: host }) => {
       const { name } = await currentManifest(device); // says clearly when nothing runs
       const follow = options['follow'] === true ? ['--follow'] : [];
       const command = [...compose, '--project-name', name, 'logs', '--no-color', '--tail', String(options['tail']), ...follow, ...words(args, 1)];
       // Compose moves the cursor even where it must not colour.
       const onLine = (line: string) => {
         const message = stripVTControlCharacters(line);
-        if (session.json) emit({ type: 'log', level: 'info', message });
-        else session.print(message);
+        if (session.json) emit({ type: 'log', level: 'info', message: names.length > 1 ? `${host} | ${message}` : message });
+        else show(host, message);
       };
       await device.connection.run(command, { sudo: true, onLine }).catch(throwOutputFree);
-    });
+    }, { concurrency: options['follow'] === true ? names.length : concurrency });
+    const error = visitError(visited, {});
+    if (error) throw error;
     return {};
   },
 };
@@ -78,19 +108,30 @@ async function runLog(session: Session, hosts: readonly string[], options: VerbO
 
 export const exec: Verb = {
   name: 'exec',
-  summary: 'run a command on a host',
-  arguments: [hostArgument, { name: '<command...>', description: 'the command and its arguments, after --' }],
+  summary: 'run a command on hosts',
+  arguments: [someHostsArgument, { name: '<command...>', description: 'the command and its arguments, after --' }],
   options: [{ flags: '--sudo', description: 'as root' }, connectOption],
   example: 'exec pi@raspberrypi.local -- uptime',
   run: async (session, args, options) => {
-    const [result] = await onHosts(session, words(args, 0), options, async (device) => {
-      const settings = { sudo: options['sudo'] === true, onLine: (line: string) => session.print(line) };
+    const names = hostNames(args);
+    const show = lineShower(session, names);
+    const visited = await visitEach(session, names, options, async (device, { name }) => {
+      const settings = { sudo: options['sudo'] === true, onLine: (line: string) => show(name, line) };
       const run = device.connection.run(words(args, 1), settings);
       return session.json ? run : run.catch(throwOutputFree);
-    });
-    return result;
+    }, { concurrency });
+    const hosts = visited.map((one) => (one.error ? { host: one.host, error: describeError(one.error) } : { host: one.host, ...one.result }));
+    const error = visitError(visited, { hosts });
+    if (error) throw error;
+    const [only, second] = visited;
+    return only && !second && !only.error ? only.result : { hosts };
   },
 };
+
+/** `pi1,pi2` */
+function hostNames(args: VerbArguments): readonly string[] {
+  return words(args, 0).flatMap((text) => text.split(','));
+}
 
 /** The output has been shown line by line already. */
 async function throwOutputFree(error: unknown): Promise<never> {

@@ -1,21 +1,42 @@
-import { connectOption, hostsArgument, onHosts } from './host-verb.ts';
+import { connectOption, connectOptions, hostsArgument, onHosts } from './host-verb.ts';
 import { words, type Verb } from '../../verb.ts';
 
 export const provision: Verb = {
   name: 'provision',
-  summary: 'make an existing Raspberry Pi OS or Debian host ready: engine, directories, updater',
+  summary: 'make existing Raspberry Pi OS or Debian hosts ready: engine, directories, updater',
   arguments: [hostsArgument],
-  options: [connectOption],
+  options: [
+    { flags: '--allowed-signers <file>', description: 'who may sign releases; the hosts refuse all others from then on (default: allowedSigners of the site)' },
+    connectOption,
+  ],
   example: 'provision pi@raspberrypi.local',
   run: async (session, args, options) => {
     const { provisionTasks } = await import('../../../ship/provision.ts');
-    const { runTasks } = await import('../../../tasks.ts');
-    const hosts = await onHosts(session, words(args, 0), options, async (device, host) => {
-      const tasks = provisionTasks(device);
-      if (session.dryRun) session.print(tasks.map(({ title }) => `${host.name}: ${title}`).join('\n'));
-      else await runTasks(session.context, [{ id: host.name, title: `Make ${host.name} ready`, run: (report) => report.children(tasks) }]);
-      return host.name;
+    const { describeOutcome, fleetError, rethrowBug } = await import('../../../ship/fleet/outcome.ts');
+    const { visitHosts } = await import('../../../ship/fleet/visit-hosts.ts');
+    const { allowedSignersOf, hostsOf, siteIfAny } = await import('../../pipeline/site.ts');
+    const { context } = session;
+    const deployment = await siteIfAny(session);
+    const allowedSigners = await allowedSignersOf(deployment, options);
+    if (session.dryRun) {
+      return { hosts: await onHosts(session, words(args, 0), options, (device, { name }) => {
+        session.print(provisionTasks(device, { allowedSigners }).map(({ title }) => `${name}: ${title}`).join('\n'));
+        return Promise.resolve({ host: name });
+      }) };
+    }
+    const outcomes = await visitHosts(context, hostsOf(deployment?.site.hosts ?? [], words(args, 0)), {
+      connect: connectOptions(session, options),
+      title: ({ name }) => `Make ${name} ready`,
+      visit: async (device, report) => {
+        await report.children(provisionTasks(device, { allowedSigners }));
+        return 'ready';
+      },
     });
+    rethrowBug(outcomes);
+    const hosts = outcomes.map(describeOutcome);
+    const remedy = 'Run the same command again when the cause is gone: hosts that are ready stay as they are.';
+    const error = fleetError(outcomes, { hosts }, context.signal.aborted, remedy);
+    if (error) throw error;
     return { hosts };
   },
 };

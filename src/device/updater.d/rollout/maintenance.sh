@@ -17,9 +17,9 @@ show_maintenance() {
 end_maintenance() {
   [ -n "$(ls "$MAINTENANCE_DIR" 2>/dev/null)" ] || return 0
   timeout_seconds=$(plan_value "$1" gate 1)
-  deadline=$(($(date +%s) + ${timeout_seconds:-60}))
+  deadline=$(($(monotonic_seconds) + ${timeout_seconds:-60}))
   observe "$1" && remember_restarts
-  until { containers_well "$1" && probes_pass "$1"; } || [ -n "$interrupted" ] || [ "$(date +%s)" -ge "$deadline" ]; do sleep 1; done
+  until { containers_well "$1" && probes_pass "$1"; } || [ -n "$interrupted" ] || [ "$(monotonic_seconds)" -ge "$deadline" ]; do sleep 1; done
   hide_maintenance
 }
 

@@ -72,11 +72,11 @@ remove_container() {
 # prove_container ID SERVICE CONTAINER: it runs, is healthy and answers the service's probes, within the gate's timeout.
 prove_container() {
   timeout_seconds=$(plan_value "$1" gate 1)
-  deadline=$(($(date +%s) + ${timeout_seconds:-60}))
+  deadline=$(($(monotonic_seconds) + ${timeout_seconds:-60}))
   plan_lines "$1" probe | awk -F'\t' -v service="$2" '$1 == service' >"$scratch/own-probes"
   until container_well "$3" && own_probes_pass "$1" "$3"; do
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while $2 was proven"; return 1; fi
-    if [ "$(date +%s)" -ge "$deadline" ]; then
+    if [ "$(monotonic_seconds)" -ge "$deadline" ]; then
       log_error E_GATE "the new $2 did not pass its gate, the old one goes on: $beside_problem"
       log_info "last lines of $2:"
       docker logs --tail 20 "$3" 2>&1 | log_lines
@@ -180,10 +180,10 @@ point_proxies() {
 drain() {
   port=$(published_port "$1")
   [ -n "$port" ] || return 0
-  drain_end=$(($(date +%s) + ${2:-10}))
+  drain_end=$(($(monotonic_seconds) + ${2:-10}))
   hex_port=$(printf ':%04X' "$port")
   sleep 1
-  while [ "$(date +%s)" -lt "$drain_end" ] &&
+  while [ "$(monotonic_seconds)" -lt "$drain_end" ] &&
     cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$hex_port" '$4 == "01" && substr($3, length($3) - 4) == port { found = 1 } END { exit !found }'; do
     sleep 0.2
   done

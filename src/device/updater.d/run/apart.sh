@@ -18,6 +18,7 @@ verb_start() {
     receive | prepare | rollout | rollback | prune | backup | restore | steal-lock) ;;
     *) wrong_usage "'start' takes receive, prepare, rollout, rollback, prune, backup, restore or steal-lock" ;;
   esac
+  refuse_read_only_state
   make_state_directories
   name=${name:-$(new_log_name "$1")}
   if (set -C && : >"$LOG_DIR/$name") 2>/dev/null; then

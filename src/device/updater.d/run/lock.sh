@@ -18,11 +18,6 @@ boot_id() {
   cat /proc/sys/kernel/random/boot_id
 }
 
-# Sets uptime_now, in whole seconds.
-read_uptime() {
-  IFS='. ' read -r uptime_now _ </proc/uptime
-}
-
 # heartbeat: a sign of progress, not only of life: what waits for a hung engine gives none.
 heartbeat() {
   [ -n "${lock_is_ours:-}" ] || return 0

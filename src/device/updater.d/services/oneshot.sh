@@ -6,7 +6,7 @@
 finish_oneshot() {
   plan_lines "$1" oneshot | grep -qxF -e "$2" || return 0
   oneshot_seconds=$(plan_value "$1" gate 1)
-  oneshot_deadline=$(($(date +%s) + ${oneshot_seconds:-60}))
+  oneshot_deadline=$(($(monotonic_seconds) + ${oneshot_seconds:-60}))
   gate_service=$2
   while :; do
     observe "$1"
@@ -16,7 +16,7 @@ finish_oneshot() {
       "exited$TAB"*) gate_problem="service $2 ended with exit status ${oneshot_state#*"$TAB"}" && break ;;
     esac
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while $2 ran"; return 1; fi
-    if [ "$(date +%s)" -ge "$oneshot_deadline" ]; then gate_problem="service $2 has not ended after ${oneshot_seconds:-60} s" && break; fi
+    if [ "$(monotonic_seconds)" -ge "$oneshot_deadline" ]; then gate_problem="service $2 has not ended after ${oneshot_seconds:-60} s" && break; fi
     sleep 0.3
   done
   gate_failed "$1"
