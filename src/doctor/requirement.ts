@@ -53,6 +53,7 @@ export type Part =
   | 'libcap'
   | 'python'
   | 'nftables'
+  | 'avahi'
   | 'locales'
   | 'libc-bin'
   | 'tzdata'
