@@ -7,6 +7,7 @@ import { readInventory, type Device } from './device.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
 import { pushTasks, secretTask, uploadedBytes } from './push.ts';
+import { checkTunnel } from './registry/pull.ts';
 import { followUpdater } from './rollout.ts';
 
 export interface UpdateOptions extends PreflightOptions {
@@ -33,10 +34,11 @@ export async function prepareUpdate(device: Device, release: Release): Promise<P
 
 /**
  * Whether the update can be carried out; what an interrupted one has brought already needs no space any more.
- * @throws ShipError of `preflight`
+ * @throws ShipError of `preflight`; E_TUNNEL_REFUSED (exit status 3)
  */
 export async function checkHost(device: Device, { plan, inventory }: PreparedUpdate, options: PreflightOptions): Promise<void> {
   preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
+  if (options.transport === 'registry' && plan.sendBytes > 0) await checkTunnel(device);
 }
 
 /** Checks, uploads, loads; with `rollout` also moves the host over to the release, behind the gate. */
@@ -51,7 +53,7 @@ export function updateTasks(
   const tasks: Task[] = [
     { id: 'preflight', title: 'Check the host', run: () => checkHost(device, prepared, options) },
     secretTask(device, options.secrets ?? new Map()),
-    ...pushTasks({ context, device, release, ...prepared, pace: options.pace }),
+    ...pushTasks({ context, device, release, ...prepared, pace: options.pace, transport: options.transport ?? 'sftp' }),
   ];
   if (!options.rollout) return tasks;
   return [

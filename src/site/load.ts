@@ -86,6 +86,7 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
       domain: site.domain,
       platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
       hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
+      transport: site.transport,
       ...(os ? { os } : {}),
     },
     recipe: {

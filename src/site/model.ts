@@ -24,6 +24,8 @@ export interface Site {
   readonly domain: string;
   readonly platforms: readonly Platform[];
   readonly hosts: readonly Host[];
+  /** How images get there; default: `sftp`. */
+  readonly transport?: 'sftp' | 'registry';
   /** The card that `bake` makes; absent where the site describes none. */
   readonly os?: OsSettings;
 }
