@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type { Context } from '../../context.ts';
+import { devicePaths } from '../../device/files.ts';
 import { ShipError } from '../../errors.ts';
 import type { TokenBucket } from '../../host/ssh/connection.ts';
 import type { Digest } from '../../oci/digest.ts';
@@ -10,28 +12,67 @@ import { createRegistry, pullReference, registryImage } from './registry.ts';
 
 /** Exit statuses of the script below. */
 const refusals: Readonly<Record<number, string>> = {
+  20: 'its engine could not pull it',
   21: 'what was pulled does not have the planned layers',
   22: 'no container can be made of what was pulled',
+  23: 'another pull is under way there',
 };
+
+/** This side says that it is still there so often; the host ends a pull after that much silence. */
+const heartbeatMs = 10_000;
+const silenceSeconds = 60;
 
 /**
  * Pulls, proves (the planned layers; a container can be made), brings it to the disk, and only then gives the plan's
  * reference to the image: a name never stands for something unproven. The name under which it was pulled goes in any case.
+ *
+ * overlay2's engine lets a second pull of a layer join the first one, even when that waits for a tunnel that is dead. So
+ * a pull ends when nobody watches it any more (standard input: end, or silence), and the next one waits for that.
  */
 const script = `
-trap 'docker image rm "$1" >/dev/null 2>&1' EXIT
+source=$1 reference=$2 planned=$3 silence=$4 lock=$5
+exec 3<&0 </dev/null
+pull='' watch=''
+finish() {
+  [ -z "$pull" ] || { kill "$pull"; wait "$pull"; }
+  kill "$watch"
+  docker image rm "$source"
+}
+trap 'finish >/dev/null 2>&1' EXIT
 trap 'exit 143' HUP INT TERM
-docker pull --quiet "$1" >/dev/null || exit 20
-layers=$(docker image inspect -f '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}' "$1")
-[ "$layers" = "$3" ] || { echo "it has $layers" >&2; exit 21; }
-container=$(docker create --pull never "$1") || exit 22
+{ while [ -n "$(timeout "$silence" head -c 1 <&3)" ]; do :; done; kill -s TERM $$; } >/dev/null 2>&1 &
+watch=$!
+exec 3<&- 9>"$lock"
+flock -w "$((2 * silence))" 9 || exit 23
+docker pull --quiet "$source" >/dev/null 9>&- &
+pull=$!
+wait "$pull" || { pull=''; exit 20; }
+pull=''
+layers=$(docker image inspect -f '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}' "$source")
+[ "$layers" = "$planned" ] || { echo "it has $layers" >&2; exit 21; }
+container=$(docker create --pull never "$source" /prose-ship-probe) || exit 22
 docker rm "$container" >/dev/null
 sync
-docker tag "$1" "$2"
+docker tag "$source" "$reference"
 `;
 
-export function pullCommand(source: string, reference: string, diffIds: readonly Digest[]): readonly string[] {
-  return ['sh', '-c', script, 'sh', source, reference, diffIds.join(',')];
+export interface PullCommandOptions {
+  /** Ends the pull after so long without a byte on standard input. */
+  readonly silenceSeconds?: number;
+  readonly lockFile?: string;
+}
+
+export function pullCommand(source: string, reference: string, diffIds: readonly Digest[], options: PullCommandOptions = {}): readonly string[] {
+  const lock = options.lockFile ?? `${devicePaths.stateDirectory}/pull.lock`;
+  return ['sh', '-c', script, 'sh', source, reference, diffIds.join(','), String(options.silenceSeconds ?? silenceSeconds), lock];
+}
+
+/** A byte now and then, until it is destroyed. */
+function heartbeat(): Readable {
+  const stream = new Readable({ read: () => {} });
+  const timer = setInterval(() => stream.push('.'), heartbeatMs);
+  stream.once('close', () => clearInterval(timer));
+  return stream;
 }
 
 /**
@@ -65,8 +106,8 @@ export async function pullImages(
     for (const { image, served } of offered) {
       report.log(`${image.component}: ${image.reference}`);
       const command = pullCommand(pullReference(served, token, server.port), image.reference, image.archive.diffIds);
-      const { exitCode, stderr } = await connection.run(command, { sudo: true, expect: [1, 20, 21, 22] });
-      if (exitCode !== 0) throw pullFailed(connection.name, image, refusals[exitCode] ?? 'its engine could not pull it', stderr);
+      const { exitCode, stderr } = await connection.run(command, { sudo: true, input: heartbeat(), expect: Object.keys(refusals).map(Number) });
+      if (exitCode !== 0) throw pullFailed(connection.name, image, refusals[exitCode] ?? '', stderr);
     }
     report.detail(`${layers.size} of ${new Set(images.flatMap(({ archive }) => archive.diffIds)).size} layers fetched, ${sentBytes} bytes`);
   } finally {

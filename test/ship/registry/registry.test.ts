@@ -110,7 +110,7 @@ test('the rate limit holds for layers, and an interruption ends them', async (t)
 test('the command on the host: values are arguments, never part of the script', (t) => {
   const [sh, flag, script, name, ...values] = pullCommand('127.0.0.1:1/f00d/server@sha256:aa', 'example/server:1-abc', ['sha256:bb', 'sha256:cc']);
   t.deepEqual([sh, flag, name], ['sh', '-c', 'sh']);
-  t.deepEqual(values, ['127.0.0.1:1/f00d/server@sha256:aa', 'example/server:1-abc', 'sha256:bb,sha256:cc']);
+  t.deepEqual(values, ['127.0.0.1:1/f00d/server@sha256:aa', 'example/server:1-abc', 'sha256:bb,sha256:cc', '60', '/var/lib/prose-ship/pull.lock']);
   t.false(script!.includes('f00d'));
   t.true(script!.indexOf('docker create') < script!.indexOf('docker tag') && script!.indexOf('\nsync') < script!.indexOf('docker tag'), 'proven and on the disk before it gets its name');
 });
