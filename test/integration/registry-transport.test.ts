@@ -12,9 +12,13 @@ for (const store of stores) {
       const directory = await temporaryDirectory('releases');
       const release = async (version: string) => (await webRelease(directory, { version, port: 8080 })).directory;
       const before = await listeners(host);
+      t.is((await host.exec('grep -c _prose-ship._tcp /etc/avahi/services/prose-ship.service')).stdout, '1', 'where Avahi is, provisioning lets it announce the host');
+      const loaded = await ship('push', 'pulls', '--release', await release('0.9.0'));
+      t.is(loaded.exitCode, 0, loaded.stderr);
       const first = await ship('update', 'pulls', '--transport', 'registry', '--release', await release('1.0.0'));
       t.log(store, pulled(t, first));
-      t.regex(pulled(t, first), /^2 of 2 layers fetched/);
+      // overlay2 knows no digests of layers that it did not pull, so what came as an archive is fetched again.
+      t.true(pulled(t, first).startsWith(store === 'overlay2' ? '2 of 2 layers fetched' : '1 of 2 layers fetched'));
       t.is((await host.exec('curl -s http://127.0.0.1:8080/version')).stdout, '1.0.0');
       t.deepEqual((await listeners(host)).filter((address) => !address.endsWith(':8080')), before, 'nothing of ours listens afterwards');
       t.is((await host.exec("docker images --digests --format '{{.Repository}}' | grep 127.0.0.1")).stdout, '', 'the name it was pulled under is gone');

@@ -46,7 +46,8 @@ export async function serveThroughTunnel(session: Session, handler: TunnelHandle
   const channels = new Set<Duplex>();
   const port = await session.guard(() => forwardIn(session));
   const onConnection = ({ destIP, destPort }: TcpConnectionDetails, accept: AcceptConnection, reject: RejectConnection) => {
-    if (destPort !== port || destIP !== loopback || channels.size >= mostConnections) {
+    if (destPort !== port || destIP !== loopback) return; // another tunnel's
+    if (channels.size >= mostConnections) {
       reject();
       return;
     }
