@@ -6,7 +6,7 @@ import type { HostKeyPolicy } from './host-key.ts';
 import { logIn } from './login.ts';
 import { CommandRunner, type RemoteRunOptions } from './remote-command.ts';
 import { type RemoteFiles, SftpFiles } from './sftp/files.ts';
-import { serveThroughTunnel, type TunnelHandler, type TunnelServer } from './tunnel-server.ts';
+import { serveThroughTunnel, type TunnelHandler, type TunnelServer } from './tunnel/http-server.ts';
 
 export type { HostAddress } from './address.ts';
 export type { HostKeyQuestion } from './host-key.ts';
@@ -15,7 +15,7 @@ export type { RemoteFiles, RemoteStat } from './sftp/files.ts';
 export { type ResumableOptions, type ResumableSource, type ResumableUpload, partialPaths } from './sftp/resumable-upload.ts';
 export { TokenBucket } from './sftp/token-bucket.ts';
 export type { UploadOptions, UploadSource } from './sftp/upload.ts';
-export type { TunnelAnswer, TunnelHandler, TunnelRequest, TunnelServer } from './tunnel-server.ts';
+export type { TunnelAnswer, TunnelHandler, TunnelRequest, TunnelServer } from './tunnel/http-server.ts';
 
 /** A login on one host; an interface, so that tests can record what is asked of it. */
 export interface Connection {

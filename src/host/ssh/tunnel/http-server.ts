@@ -2,8 +2,8 @@ import http from 'node:http';
 import { Readable, type Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { AcceptConnection, RejectConnection, TcpConnectionDetails } from 'ssh2';
-import { ExitStatus, ShipError } from '../../errors.ts';
-import type { Session } from './session.ts';
+import { ExitStatus, ShipError } from '../../../errors.ts';
+import type { Session } from '../session.ts';
 
 /** A request that came back through the tunnel. */
 export interface TunnelRequest {
