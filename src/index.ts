@@ -22,6 +22,7 @@ export type { ReleaseManifest } from './release/manifest.ts';
 export { withDevice, readInventory } from './ship/device.ts';
 export { provisionTasks } from './ship/provision.ts';
 export { prepareUpdate, rollbackTask, updateTasks } from './ship/update.ts';
+export { chooseInterfaces, discover, type DiscoveredHost, type DiscoverOptions } from './ship/discovery/discover.ts';
 export { planWaves, type Wave } from './ship/fleet/plan-waves.ts';
 export { updateFleet, type FleetUpdate, type ShippedOutcome } from './ship/fleet/update-fleet.ts';
 export { planBake, type BakeOptions, type BakePlan } from './bake/plan-bake.ts';

@@ -5,6 +5,7 @@ import { bake } from './commands/bake.ts';
 import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
+import { discover } from './commands/host/discover.ts';
 import { doctor } from './commands/doctor.ts';
 import { flash } from './commands/flash.ts';
 import { init } from './commands/init.ts';
@@ -28,6 +29,7 @@ export const verbs: readonly Verb[] = [
   bake,
   boot,
   flash,
+  discover,
   provision,
   push,
   update,

@@ -25,10 +25,16 @@ export function osFiles({ firewall, securityUpdates }: OsFileChoice): readonly D
     osFile('prose-ship-apparmor.service', '/etc/systemd/system/prose-ship-apparmor.service', 0o644),
     osFile('sshd.conf', '/etc/ssh/sshd_config.d/00-prose-ship.conf', 0o644),
     osFile('sudoers', '/etc/sudoers.d/010_prose-ship', 0o440),
+    announcement(),
     osFile('journald.conf', '/etc/systemd/journald.conf.d/50-prose-ship.conf', 0o644),
     ...(firewall ? [osFile('nftables-service.conf', '/etc/systemd/system/nftables.service.d/prose-ship.conf', 0o644)] : []),
     ...(securityUpdates ? [osFile('unattended-upgrades.conf', '/etc/apt/apt.conf.d/52prose-ship', 0o644)] : []),
   ]);
+}
+
+/** Lets Avahi tell the local network what runs here; `prose-ship discover` listens for it. */
+export function announcement(): DeviceFile {
+  return osFile('avahi.service', '/etc/avahi/services/prose-ship.service', 0o644);
 }
 
 function osFile(name: string, target: string, mode: number): DeviceFile {

@@ -71,6 +71,7 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   libcap: ['libcap2-bin'],
   python: ['python3'],
   nftables: ['nftables'],
+  avahi: ['avahi-daemon'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

@@ -54,6 +54,7 @@ export type Part =
   | 'libcap'
   | 'python'
   | 'nftables'
+  | 'avahi'
   | 'locales'
   | 'libc-bin'
   | 'tzdata'

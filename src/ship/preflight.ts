@@ -7,7 +7,12 @@ import type { UpdatePlan } from './plan-update.ts';
 /** Kept free on the host beside what the update itself needs: logs, journals, containers' writes. */
 const reserveBytes = 64 * 1024 * 1024;
 
+/** How images come to a host: as archives, or pulled by its engine from a registry on this side. */
+export type Transport = 'sftp' | 'registry';
+
 export interface PreflightOptions {
+  /** Default: `sftp`. */
+  readonly transport?: Transport;
   readonly allowDowngrade?: boolean;
   /** What an earlier upload of the same release has left on the host's disk. */
   readonly uploadedBytes?: number;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import semver from 'semver';
 import { engineMinimum as minimum } from '../device/engine-minimum.ts';
 import { deviceFiles, devicePaths, type DeviceFile } from '../device/files.ts';
+import { announcement } from '../device/os-files.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { Connection } from '../host/ssh/connection.ts';
 import type { AllowedSigners } from '../site/allowed-signers.ts';
@@ -125,7 +126,8 @@ async function makeDirectories(connection: Connection): Promise<void> {
 
 /** Returns the paths of the files that were new or different. */
 async function layFiles(connection: Connection): Promise<string[]> {
-  const files = deviceFiles();
+  const hasAvahi = (await connection.run(['test', '-d', path.posix.dirname(announcement().target)], { expect: [1] })).exitCode === 0;
+  const files = [...deviceFiles(), ...(hasAvahi ? [announcement()] : [])];
   const { stdout } = await connection.run(['sha256sum', '--', ...files.map(({ target }) => target)], { sudo: true, expect: [1] });
   const there = new Map(stdout.split('\n').map((line) => [line.slice(66), line.slice(0, 64)]));
   const changed: string[] = [];

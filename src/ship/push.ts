@@ -15,6 +15,8 @@ import type { Task, TaskReport } from '../tasks.ts';
 import { archiveSource } from './archive-source.ts';
 import type { Device } from './device.ts';
 import { sendableArchive, type OpenedImage, type PlannedImage, type UpdatePlan } from './plan-update.ts';
+import type { Transport } from './preflight.ts';
+import { pullImages } from './registry/pull.ts';
 import { followUpdater } from './rollout.ts';
 
 interface PushInput {
@@ -26,6 +28,7 @@ interface PushInput {
   readonly inventory: HostInventory;
   /** Slows the archives down; default: as fast as the link. */
   readonly pace?: TokenBucket | undefined;
+  readonly transport: Transport;
 }
 
 /** An archive, on its way to a file of the drop zone. */
@@ -41,6 +44,7 @@ export function pushTasks(input: PushInput): Task[] {
   const { context, device, release, plan } = input;
   const kept = () => (plan.isKept ? 'is on the host already' : undefined);
   return [
+    ...(input.transport === 'registry' ? [pullTask(input)] : []),
     { id: 'upload', title: `Upload ${plan.release}`, skip: kept, run: (report) => upload(input, report) },
     {
       id: 'load',
@@ -51,11 +55,21 @@ export function pushTasks(input: PushInput): Task[] {
   ];
 }
 
+function pullTask({ context, device, plan, images, pace }: PushInput): Task {
+  const missing = images.filter(({ component }) => plan.images.some((planned) => planned.component === component && planned.sendBytes > 0));
+  return {
+    id: 'pull',
+    title: 'Pull images through the tunnel',
+    skip: () => (missing.length === 0 ? 'all are on the host already' : undefined),
+    run: (report) => pullImages(context, device, missing, report, pace),
+  };
+}
+
 async function upload(input: PushInput, report: TaskReport): Promise<void> {
   const { context, device, release, plan, pace } = input;
   const { files } = device.connection;
   const target = path.posix.join(devicePaths.incomingDirectory, plan.release);
-  const archives = await archivesToSend(input, context.signal);
+  const archives = input.transport === 'registry' ? [] : await archivesToSend(input, context.signal);
   await takeOver(device, target);
   await removeUseless(files, target, archives);
   await files.makeDirectory(path.posix.join(target, imagesFolder), { mode: 0o700 });

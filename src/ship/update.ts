@@ -11,6 +11,7 @@ import { checkDropZone, uploadedBytes } from './drop-zone.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
 import { pushTasks, secretTask } from './push.ts';
+import { checkTunnel } from './registry/pull.ts';
 import { followUpdater } from './rollout.ts';
 
 /** End another run first: one that hangs, or that of an owner, whatever it does. */
@@ -52,11 +53,12 @@ function unsigned({ host, release }: UpdatePlan): ShipError {
 
 /**
  * Whether the update can be carried out; what an interrupted one has brought already needs no space any more.
- * @throws ShipError of `preflight`; E_NOT_PROVISIONED when the drop zone is another login's
+ * @throws ShipError of `preflight`; E_NOT_PROVISIONED when the drop zone is another login's; E_TUNNEL_REFUSED (exit status 3)
  */
 export async function checkHost(device: Device, { plan, inventory }: PreparedUpdate, options: PreflightOptions): Promise<void> {
   if (!plan.isKept) await checkDropZone(device);
   preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
+  if (options.transport === 'registry' && plan.sendBytes > 0) await checkTunnel(device);
 }
 
 /** Checks, uploads, loads; with `rollout` also moves the host over to the release, behind the gate. */
@@ -72,7 +74,7 @@ export function updateTasks(
     ...stealLockTasks(context, device, options.stealLock),
     { id: 'preflight', title: 'Check the host', run: () => checkHost(device, prepared, options) },
     secretTask(device, options.secrets ?? new Map()),
-    ...pushTasks({ context, device, release, ...prepared, pace: options.pace }),
+    ...pushTasks({ context, device, release, ...prepared, pace: options.pace, transport: options.transport ?? 'sftp' }),
   ];
   if (!options.rollout) return tasks;
   return [

@@ -90,6 +90,7 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
       domain: site.domain,
       platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
       hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
+      transport: site.transport,
       ...(site.retention ? { retention: makeRetention(site.retention) } : {}),
       ...(os ? { os: { ...os, ...(allowedSigners ? { allowedSigners: allowedSigners.content } : {}) } } : {}),
       ...(site.signing ? { signing: { key: path.resolve(siteDirectory, expandHome(site.signing.key, home)) } } : {}),

@@ -27,6 +27,8 @@ export interface Site {
   readonly hosts: readonly Host[];
   /** Absent: hosts keep everything until they are told to prune. */
   readonly retention?: RetentionPolicy;
+  /** How images get there; default: `sftp`. */
+  readonly transport?: 'sftp' | 'registry';
   /** The card that `bake` makes; absent where the site describes none. */
   readonly os?: OsSettings;
   /** How its releases are signed. */

@@ -59,6 +59,9 @@ ${section('secrets', secrets, fill)}
 #   cellar: {address: 192.168.1.20, user: pi, port: 2222}
 hosts:${Object.keys(hosts).length === 0 ? ' {}' : Object.entries(hosts).map(([host, value]) => `\n  ${quote(host)}: ${hostText(value)}`).join('')}
 
+# How images get to them: sftp sends archives, registry lets the engine there pull what it lacks through the login.
+# transport: sftp
+
 # Changes to images of the recipe: another version, another source, more build arguments.
 #   server:
 #     version: 13.0.2

@@ -16,7 +16,7 @@ interface Case {
 
 const cases: Record<string, Case> = {
   'unknown key': { replace: [5, 'domian: example.org'], code: 'E_UNKNOWN_KEY', at: '5:1', remedy: /^Did you mean 'domain'\?$/ },
-  'unknown key, nothing near': { add: 'wallpaper: 1', code: 'E_UNKNOWN_KEY', at: '6:1', remedy: /^Valid here: platforms, variables, secrets, hosts, components, retention, signing, allowedSigners, os\.$/ },
+  'unknown key, nothing near': { add: 'wallpaper: 1', code: 'E_UNKNOWN_KEY', at: '6:1', remedy: /^Valid here: platforms, variables, secrets, hosts, transport, components, retention, signing, allowedSigners, os\.$/ },
   'unknown nested key': { add: 'hosts:\n  pi:\n    adress: pi.local\n    address: pi.local', code: 'E_UNKNOWN_KEY', at: '8:5', remedy: /Valid here: user, port/ },
   'wrong type': { replace: [2, 'name: [demo]'], code: 'E_WRONG_TYPE', at: '2:7', message: /must be text, but is the list \["demo"\]/, remedy: /Name of the installation/ },
   'number for text': { replace: [3, 'version: 1.10'], code: 'E_WRONG_TYPE', at: '3:10', remedy: /^Put it in quotes: '1\.10'$/ },
@@ -36,6 +36,7 @@ const cases: Record<string, Case> = {
   'option as address': { add: "hosts: {pi: '-oProxyCommand=x'}", code: 'E_BAD_ADDRESS', at: '6:13', remedy: /keys of their own/ },
   'port in an address': { add: "hosts: {pi: 'pi.local:22'}", code: 'E_BAD_ADDRESS', at: '6:13', remedy: /port: 22/ },
   'port out of range': { add: 'hosts: {pi: {address: pi.local, port: 70000}}', code: 'E_BAD_VALUE', at: '6:39', remedy: /At most 65535/ },
+  'unknown transport': { add: 'transport: rsync', code: 'E_BAD_VALUE', at: '6:12', remedy: /registry/ },
   'unknown recipe': { replace: [4, 'recipe: prosodi'], code: 'E_MISSING_RECIPE', at: '4:9', remedy: /Did you mean 'prosody'\?/ },
   'unknown recipe, nothing near': { replace: [4, 'recipe: mattermost'], code: 'E_MISSING_RECIPE', at: '4:9', remedy: /Built-in recipes: .*prosody.*\.\/mattermost/ },
   'recipe path without a recipe': { replace: [4, 'recipe: ./static-web/content'], code: 'E_MISSING_RECIPE', at: '4:9', message: /has no recipe\.yaml/, remedy: /relative to the site file/ },

@@ -7,6 +7,7 @@ import { planWaves, type WaveOptions } from '../../ship/fleet/plan-waves.ts';
 import { prepareHosts } from '../../ship/fleet/prepare-hosts.ts';
 import { updateFleet, type ShippedOutcome } from '../../ship/fleet/update-fleet.ts';
 import type { UpdatePlan } from '../../ship/plan-update.ts';
+import type { Transport } from '../../ship/preflight.ts';
 import { runTasks, type TaskReport } from '../../tasks.ts';
 import type { Release } from '../../release/read-release.ts';
 import type { Host } from '../../site/model.ts';
@@ -60,6 +61,7 @@ export async function shipRelease(
     connect,
     secrets,
     pace,
+    transport: transportOf(options) ?? deployment?.site.transport ?? 'sftp',
     allowDowngrade: options['allowDowngrade'] === true,
     skipUnready: options['skipUnready'] === true,
     stealLock: stealLock(options),
@@ -73,6 +75,11 @@ export async function shipRelease(
   const error = fleetError(outcomes, { hosts: shipped }, context.signal.aborted);
   if (error) throw error;
   return shipped;
+}
+
+function transportOf(options: VerbOptions): Transport | undefined {
+  const named = word(options['transport']);
+  return named === 'sftp' || named === 'registry' ? named : undefined;
 }
 
 function waveOptions(options: VerbOptions): WaveOptions {

@@ -52,7 +52,7 @@ export function hostsOf(site: readonly Host[], names: readonly string[]): readon
 }
 
 function parseHost(text: string): Host {
-  const match = /^(?:([^@\s]+)@)?(\[[0-9a-f:]+\]|[\w.-]+)(?::(\d+))?$/i.exec(text);
+  const match = /^(?:([^@\s]+)@)?(\[[0-9a-f:]+(?:%[\w.-]+)?\]|[\w.-]+)(?::(\d+))?$/i.exec(text);
   if (!match?.[2] || text.startsWith('-')) {
     throw new ShipError({
       code: 'E_BAD_HOST',

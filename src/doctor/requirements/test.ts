@@ -27,6 +27,7 @@ const rows: readonly Row[] = [
   ['unshare', 'unshare', 'throw-away namespaces', program('unshare'), 'util-linux'],
   ['flock', 'flock', 'locks of the updater', program('flock'), 'util-linux'],
   ['nft', 'nft', "checks a card's firewall rules", program('nft'), 'nftables'],
+  ['avahi-daemon', 'avahi-daemon', 'answers multicast DNS in namespaces, as a Raspberry Pi does', program('avahi-daemon'), 'avahi'],
   ['localedef', 'localedef', "makes a card's locale", program('localedef'), 'libc-bin'],
   ['useradd', 'useradd', 'users of throw-away hosts', program('useradd'), 'passwd'],
   ['systemctl', 'systemctl', "enables a card's units", program('systemctl'), 'systemd'],

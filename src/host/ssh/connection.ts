@@ -6,6 +6,7 @@ import type { HostKeyPolicy } from './host-key.ts';
 import { logIn } from './login.ts';
 import { CommandRunner, type RemoteRunOptions } from './remote-command.ts';
 import { type RemoteFiles, SftpFiles } from './sftp/files.ts';
+import { serveThroughTunnel, type TunnelHandler, type TunnelServer } from './tunnel/http-server.ts';
 
 export type { HostAddress } from './address.ts';
 export type { HostKeyQuestion } from './host-key.ts';
@@ -14,6 +15,7 @@ export type { RemoteFiles, RemoteStat } from './sftp/files.ts';
 export { type ResumableOptions, type ResumableSource, type ResumableUpload, partialPaths } from './sftp/resumable-upload.ts';
 export { TokenBucket } from './sftp/token-bucket.ts';
 export type { UploadOptions, UploadSource } from './sftp/upload.ts';
+export type { TunnelAnswer, TunnelHandler, TunnelRequest, TunnelServer } from './tunnel/http-server.ts';
 
 /** A login on one host; an interface, so that tests can record what is asked of it. */
 export interface Connection {
@@ -28,6 +30,11 @@ export interface Connection {
   run(command: readonly string[], options?: RemoteRunOptions): Promise<RunResult>;
   /** Files of the host by SFTP, with the rights of the login user. */
   readonly files: RemoteFiles;
+  /**
+   * Serves HTTP on a free port of the host's loopback address for as long as this login stands.
+   * @throws ShipError E_TUNNEL_REFUSED (exit status 3), E_CONNECTION_LOST, E_INTERRUPTED
+   */
+  serve(handler: TunnelHandler): Promise<TunnelServer>;
   /** Ends the login. Twice is fine. */
   close(): Promise<void>;
 }
@@ -51,6 +58,7 @@ export async function connect(context: Context, host: HostAddress, options: Conn
       uid,
       run: (command, runOptions) => commands.run(command, runOptions),
       files: new SftpFiles(session, (file) => sha256(commands, file)),
+      serve: (handler) => serveThroughTunnel(session, handler),
       close: () => session.close(),
     };
   } catch (error) {

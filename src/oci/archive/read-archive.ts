@@ -62,7 +62,7 @@ export async function openArchive(file: string): Promise<Archive> {
     const [first, ...rest] = frames;
     const last = rest.pop();
     if (!first || !last || first.decompressedBytes > headLimitBytes) throw damaged(file, 'its seek table is not of an image');
-    const documents = await readDocuments(file, first);
+    const documents = await readDocuments(file, rangeOf(first));
     return { file, sizeBytes: size, head: rangeOf(first), tail: rangeOf(last), ...describe(file, documents, rest) };
   } finally {
     await handle.close();
@@ -96,6 +96,36 @@ export async function verifyArchive(file: string, options: ArchiveOptions = {}):
   return archive;
 }
 
+/** The manifest and the config of an archive, byte by byte as their digests say. */
+export async function readImageDocuments({ file, head, configDigest }: Archive): Promise<{ readonly manifest: Buffer; readonly config: Buffer }> {
+  const documents = await readDocuments(file, head);
+  const index = documents.get('index.json');
+  const descriptor = index && (JSON.parse(index.toString('utf8')) as ImageIndex).manifests.find(({ mediaType }) => mediaType === MediaType.manifest);
+  const manifest = descriptor && documents.get(blobPath(descriptor.digest));
+  const config = documents.get(blobPath(configDigest));
+  if (!manifest || !config) throw damaged(file, 'it has no manifest or config');
+  return { manifest, config };
+}
+
+/**
+ * A layer's content, uncompressed, without its first `skipBytes`.
+ * @throws RangeError for a layer that is none of the archive's
+ */
+export async function* readLayer({ file, layers }: Archive, diffId: Digest, skipBytes = 0): AsyncIterable<Buffer> {
+  const layer = layers.find((one) => one.diffId === diffId);
+  if (!layer) throw new RangeError(`${diffId} is no layer of ${file}`);
+  // Its entry of the tar: a header before, padding behind.
+  let skip = tarBlockBytes + skipBytes;
+  let left = layer.sizeBytes - skipBytes;
+  for await (const chunk of decompressFrames(file, layer.frames)) {
+    const part = chunk.subarray(Math.min(skip, chunk.length)).subarray(0, left);
+    skip = Math.max(0, skip - chunk.length);
+    left -= part.length;
+    if (part.length > 0) yield part;
+    if (left <= 0) return;
+  }
+}
+
 async function readSeekTable(handle: FileHandle, file: string, size: number): Promise<readonly Frame[]> {
   const read = async (length: number) => {
     const buffer = Buffer.alloc(Math.min(length, size));
@@ -126,9 +156,9 @@ function placeFrames(file: string, frames: readonly Frame[], size: number): Plac
   return placed;
 }
 
-async function readDocuments(file: string, frame: PlacedFrame): Promise<ReadonlyMap<string, Buffer>> {
+async function readDocuments(file: string, frame: ByteRange): Promise<ReadonlyMap<string, Buffer>> {
   const documents = new Map<string, Buffer>();
-  await readEntries(file, [rangeOf(frame)], async (name, content) => {
+  await readEntries(file, [frame], async (name, content) => {
     documents.set(name, await collect(content, headLimitBytes));
   });
   for (const [name, content] of documents) {

@@ -54,6 +54,10 @@ export const siteSchema = z
       .default({})
       .describe('Where the values of the recipe\'s secret variables come from, by name; never the values themselves.'),
     hosts: z.record(serviceName, host).default({}).describe('The devices, by a name of your choice.'),
+    transport: z
+      .enum(['sftp', 'registry'])
+      .default('sftp')
+      .describe('How images get to the hosts: `sftp` sends archives without the layers that a host has; `registry` lets its engine pull them through the SSH login.'),
     components: z.record(serviceName, componentOverride).default({}).describe('Changes to components of the recipe, by name.'),
     retention: retention.optional(),
     signing: signing.optional().describe('How releases are signed. Leave it out where they are not, or where `--sign KEY` tells.'),
