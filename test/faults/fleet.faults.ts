@@ -85,7 +85,7 @@ test.serial('a dead link and a full disk keep only their own hosts back', async 
   const updated = await update(second, '--skip-unready');
   t.is(updated.exitCode, 1, updated.stderr);
   const left = hostsOf(updated).filter(({ state }) => state !== 'updated');
-  t.deepEqual(left.map(({ host, error }) => [host, error?.code]).toSorted(), [[unplugged, 'E_HOST_UNREACHABLE'], [full, 'E_DISK_FULL']]);
+  t.deepEqual(left.map(({ host, error }) => [host, error?.code]).toSorted(), [[unplugged, 'E_HOST_UNREACHABLE'], [full, 'E_HOST_DISK_FULL']]);
   t.deepEqual(await running(), everywhere('1.0.1', { [unplugged]: '1.0.0', [full]: '1.0.0' }));
   await hosts.get(unplugged)!.setLinkUp(true);
   await hosts.get(full)!.fillDisk(undefined);
