@@ -147,6 +147,11 @@ export class FaultBench {
     await this.#succeed('kill -KILL "$(cat /run/docker.pid)"');
   }
 
+  /** To the last byte; `fillDisk(undefined)` of the host frees it again. */
+  async fillDisk(): Promise<void> {
+    await this.#succeed(`dd if=/dev/zero of=${devicePaths.stateDirectory}/.filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>${devicePaths.stateDirectory}/.filler; true`);
+  }
+
   /** As systemd restarts it. */
   async startEngine(): Promise<void> {
     await this.#succeed('setsid dockerd --config-file /etc/docker/throwaway.json >>/var/log/dockerd.log 2>&1 </dev/null &');

@@ -19,7 +19,7 @@ for (const store of stores) {
       try {
         const outcome = await runScenario(bench, scenario);
         await recordOutcome(scenario, outcome);
-        t.deepEqual(outcome.violations, [], outcome.log);
+        t.deepEqual(outcome.violations, [], `${outcome.violations.join('\n')}\n${outcome.log}`);
       } catch (error) {
         t.log(await bench.log().catch(String));
         // What went wrong must not spoil the next one.

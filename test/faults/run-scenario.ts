@@ -79,7 +79,7 @@ const harms: Readonly<Record<Exclude<Fault, 'laptop killed' | 'link cut'>, (benc
     await bench.startEngine();
   },
   async 'disk full'(bench) {
-    await bench.device.host.fillDisk(0);
+    await bench.fillDisk();
     await bench.release();
   },
   /** Power goes while the next journal is written: it lies beside the one that counts, and holds half a line. */

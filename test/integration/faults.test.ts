@@ -16,26 +16,31 @@ const part: readonly (readonly [fault: Fault, point: string])[] = [
 ];
 
 const all = planScenarios(['overlay2']);
-let bench: FaultBench;
-
-test.before('a host with a stack that keeps records', async () => {
-  bench = await FaultBench.create('overlay2');
-});
+let bench: FaultBench | undefined;
 
 test.after.always('gone', async () => {
-  await bench.destroy();
+  await bench?.destroy();
 });
 
 for (const [fault, point] of part) {
   test.serial(titleOf({ store: 'overlay2', fault, point: { name: point } }), async (t) => {
     const scenario = all.find((one) => one.fault === fault && one.point.name === point)!;
-    const { violations, log, end, tookMs } = await runScenario(bench, scenario);
-    t.deepEqual(violations, [], log);
-    t.log(`the ${end!} release after ${(tookMs / 1000).toFixed(1)} s`);
+    bench ??= await FaultBench.create('overlay2');
+    try {
+      const { violations, log, end, tookMs } = await runScenario(bench, scenario);
+      t.deepEqual(violations, [], `${violations.join('\n')}\n${log}`);
+      t.log(`the ${end!} release after ${(tookMs / 1000).toFixed(1)} s`);
+    } catch (error) {
+      // What went wrong must not spoil the next one.
+      await bench.destroy();
+      bench = undefined;
+      throw error;
+    }
   });
 }
 
 test.serial('the observer sees what is wrong', async (t) => {
+  bench ??= await FaultBench.create('overlay2');
   const expected = { releases: [bench.current], strict: true, waitSeconds: 0 };
   t.deepEqual((await bench.observe(expected)).violations, []);
   const { host } = bench.device;

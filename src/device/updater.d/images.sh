@@ -12,8 +12,15 @@ image_ready() {
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
 image_usable() {
-  created=$(docker create --pull never "$1" /prose-ship-probe 2>"$scratch/create") || return 1
-  docker rm "$created" >/dev/null
+  remove_trial
+  docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" || return 1
+  remove_trial
+}
+
+# The container that is made for this; a run that was killed may have left it, and while it is there its image stays.
+trial=prose-ship-trial
+remove_trial() {
+  docker rm -f "$trial" >/dev/null 2>&1 || :
 }
 
 # all_images_ready ID: prints the references that are missing.

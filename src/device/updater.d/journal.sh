@@ -80,7 +80,7 @@ step_back() {
 
 journal_write() {
   # Without a journal nothing may go on: the next step would act on a state that a power cut forgets.
-  if ! write_journal; then
+  if ! { write_journal || { free_reserve && write_journal; }; }; then
     log_error E_JOURNAL "the journal $JOURNAL cannot be written"
     log_line "end${TAB}1"
     exit 1
@@ -123,6 +123,7 @@ journal_reach() {
 
 # Nothing is under way any more; what was reached stays.
 journal_settle() {
+  free_reserve
   j_next=- j_code=${error_code:--}
   # Where even this finds no space, the next run takes the unfinished preparation up and throws it away.
   write_journal || log_warning "the journal $JOURNAL cannot be written"
