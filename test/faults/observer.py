@@ -131,6 +131,8 @@ def check_data(current, acknowledged, forgiven):
         return 0
     if found != wanted:
         wrong(f"the data has format {found}, the current release has {wanted}")
+    if not promised:
+        wrong("no record was ever acknowledged, so that nothing can be said of the data")
     abandoned = set(forgiven) - {plan(current)["version"][0][0]}
     lost = [number for number, version in promised if number not in kept and version not in abandoned]
     if lost:

@@ -42,7 +42,7 @@ exec $b httpd -f -p 80 -h /www
 /** Answers only for what it reads again: a full disk must not be taken for a record. */
 const appendScript = `#!/bin/busybox sh
 b=/bin/busybox
-echo "$QUERY_STRING" >>/data/records && $b fsync /data/records && [ "$($b tail -n 1 /data/records)" = "$QUERY_STRING" ] ||
+echo "$QUERY_STRING" >>/data/records && $b sync /data/records && [ "$($b tail -n 1 /data/records)" = "$QUERY_STRING" ] ||
   { printf 'Status: 500 Failed\\r\\n\\r\\n'; exit 1; }
 printf 'Content-Type: text/plain\\r\\n\\r\\nkept %s\\n' "$($b cat /www/version)"
 `;
