@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # The journal: which release is being rolled out, the last state that it reached, and the step under way. It is written
 # before a step begins and again when it is done, each time whole: temporary file, fsync, rename, fsync of the directory.
+# The one before it stays as journal.last, in case that a worn card damages what it had stored already.
 
 JOURNAL=$STATE_DIR/journal
 
@@ -21,7 +22,16 @@ max_resumes=3
 max_first_resumes=10
 
 journal_load() {
-  [ -f "$JOURNAL" ] || return 1
+  ! read_journal "$JOURNAL" || return 0
+  read_journal "$JOURNAL.last" || return 1
+  [ -z "${run:-}" ] || log_warning "the journal $JOURNAL is damaged or gone; going on from the one before"
+  step_back
+}
+
+# read_journal FILE: fails for one that is not whole. The last line, or a card's first journal, tells that it is.
+read_journal() {
+  [ -f "$1" ] || return 1
+  j_id=- j_goal=- j_state=- j_next=- j_from=- j_changed='' j_snapshot=no j_restore=- j_resumes=0 j_code=- j_time=
   while IFS=$TAB read -r key value; do
     case $key in
       id) j_id=$value ;;
@@ -34,27 +44,59 @@ journal_load() {
       restore) j_restore=$value ;;
       resumes) j_resumes=$value ;;
       code) j_code=$value ;;
+      time) j_time=$value ;;
     esac
-  done <"$JOURNAL"
-  is_release_id "$j_id"
+  done <"$1"
+  [ -n "$j_time" ] || [ "$j_state $j_next $j_from" = 'uploaded verified -' ] || return 1
+  case $j_goal in prepare | rollout) ;; *) return 1 ;; esac
+  is_state "$j_state" && { [ "$j_next" = - ] || [ "$j_next" = proven ] || is_state "$j_next"; } &&
+    { [ "$j_from" = - ] || is_release_id "$j_from"; } && is_release_id "$j_id"
+}
+
+is_state() {
+  case $1 in
+    uploaded | verified | loaded | synced | stopped | snapshotted | started | gated | committed | rolled-back) ;;
+    *) return 1 ;;
+  esac
+}
+
+# The journal that was lost was one step further, or on the way back. What was done then can be seen, or be done again.
+step_back() {
+  case $j_next in
+    snapshotted)
+      # Services of the new release may have changed the data since: the copy must not be taken again.
+      if [ -d "$STATE_DIR/snapshots/$j_id" ] && data_differs "$j_id" "$j_from"; then j_state=snapshotted j_next=started j_snapshot=yes; fi
+      ;;
+    gated | committed)
+      if [ "$(link_id current)" = "$j_id" ]; then
+        j_state=committed j_next=-
+      elif [ "$j_restore" = - ]; then
+        # On the way back the old containers may run already; their gate says nothing about the new release.
+        j_state=snapshotted j_next=started
+      fi
+      ;;
+  esac
 }
 
 journal_write() {
   # Without a journal nothing may go on: the next step would act on a state that a power cut forgets.
-  if ! write_journal; then
+  if ! { write_journal || { free_reserve && write_journal; }; }; then
     log_error E_JOURNAL "the journal $JOURNAL cannot be written"
     log_line "end${TAB}1"
     exit 1
   fi
 }
 
+# It takes the place of the one before the last: on a full disk there is still room for that.
 write_journal() {
+  [ ! -f "$JOURNAL.last" ] || mv -f "$JOURNAL.last" "$JOURNAL.new"
   {
     printf 'format\t1\nid\t%s\ngoal\t%s\nstate\t%s\nnext\t%s\n' "$j_id" "$j_goal" "$j_state" "$j_next"
     printf 'from\t%s\nchanged\t%s\nsnapshot\t%s\nrestore\t%s\n' "$j_from" "$j_changed" "$j_snapshot" "$j_restore"
     printf 'resumes\t%s\ncode\t%s\ntime\t%s\n' "$j_resumes" "$j_code" "$(date +%s)"
   } >"$JOURNAL.new" &&
-    sync "$JOURNAL.new" && mv -f "$JOURNAL.new" "$JOURNAL" && sync "$STATE_DIR"
+    sync "$JOURNAL.new" && { [ ! -f "$JOURNAL" ] || ln -f "$JOURNAL" "$JOURNAL.last"; } &&
+    mv -f "$JOURNAL.new" "$JOURNAL" && sync "$STATE_DIR"
 }
 
 # journal_begin ID GOAL RESTORE: a new operation on an uploaded release.
@@ -81,6 +123,7 @@ journal_reach() {
 
 # Nothing is under way any more; what was reached stays.
 journal_settle() {
+  free_reserve
   j_next=- j_code=${error_code:--}
   # Where even this finds no space, the next run takes the unfinished preparation up and throws it away.
   write_journal || log_warning "the journal $JOURNAL cannot be written"

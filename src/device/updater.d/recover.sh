@@ -18,6 +18,7 @@ recover_unfinished() {
 
 # An image that was loaded but not synced may be hollow after a power cut, so loading starts over.
 recover_preparation() {
+  remove_trial
   if [ "$j_goal" = prepare ] || ! may_resume; then
     [ ! -d "$(release_dir "$j_id")" ] || [ "$j_next" = verified ] || [ "$j_next" = proven ] || discard_images "$j_id"
     journal_settle

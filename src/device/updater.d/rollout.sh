@@ -113,6 +113,7 @@ prove_rollout() {
   if data_differs "$j_id" "$j_from"; then j_changed=$(plan_services "$j_id"); fi
   j_changed=$(printf '%s' "$j_changed" | tr '\n' ' ')
   if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted; nothing was touched"; return 1; fi
+  hold_reserve
 }
 
 # From `synced` to `committed`.
@@ -176,6 +177,9 @@ revert() {
   interrupted=
   [ -z "$error_code" ] || j_code=$error_code
   journal_intend rolled-back
+  free_reserve
+  # It may have been the engine that failed; whoever watches over it starts it again.
+  wait_for_engine
   harmless_hooks before-rollback
   if [ "$j_from" = - ]; then
     remove_first_install

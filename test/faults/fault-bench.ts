@@ -1,0 +1,197 @@
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { devicePaths } from '../../src/device/files.ts';
+import type { Release } from '../../src/release/read-release.ts';
+import { Device } from '../device/device.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { layDown, recordsPort, recordsRelease, type RecordsRelease } from './records-release.ts';
+import type { Point, Store } from './scenarios.ts';
+
+/** What the observer says. */
+export interface Verdict {
+  readonly violations: readonly string[];
+  /** ID of the release that runs. */
+  readonly end: string | null;
+  /** How many records were acknowledged since the host was made. */
+  readonly records: number;
+  readonly engineBytes?: number;
+}
+
+/** What may stay behind after `prune`. */
+const budget = { releases: 2, logs: 21 };
+/** Room for a release of four megabytes, its images unpacked, and the copies of the data. */
+const diskMiB = 256;
+const folder = import.meta.dirname;
+const wire = '/var/tripwire';
+const acknowledged = '/var/acknowledged';
+
+/** A host with a stack that keeps records, somebody who writes into it all the time, a tripwire and an observer. */
+export class FaultBench {
+  readonly device: Device;
+  readonly store: Store;
+  readonly #directory: string;
+  /** The release that runs when a scenario begins. */
+  current!: Release;
+  /** Versions whose records may be gone once an older release runs again. */
+  readonly forgiven: string[] = [];
+  #count = 0;
+  #dataVersion = 1;
+
+  private constructor(device: Device, store: Store, directory: string) {
+    this.device = device;
+    this.store = store;
+    this.#directory = directory;
+  }
+
+  static async create(store: Store): Promise<FaultBench> {
+    const device = await Device.create({ store, diskMiB });
+    const bench = new FaultBench(device, store, await temporaryDirectory('faults'));
+    try {
+      await bench.#install();
+    } catch (error) {
+      await device.destroy();
+      throw error;
+    }
+    return bench;
+  }
+
+  async #install(): Promise<void> {
+    for (const program of ['sync', 'docker', 'cp', 'mv']) {
+      await copyFile(path.join(folder, 'tripwire.sh'), path.join(this.device.host.root, 'usr/local/bin', program));
+    }
+    await copyFile(path.join(folder, 'writer.py'), path.join(this.device.host.root, 'usr/local/bin/writer.py'));
+    await mkdir(path.join(this.device.host.root, wire), { recursive: true });
+    await this.startWriter();
+    for (let round = 0; round < 2; round += 1) {
+      const release = await this.nextRelease({ dataChanges: false, failing: false, ballastKiB: 0 });
+      await layDown(release, this.device.host.root);
+      const run = await this.device.run(`rollout ${release.manifest.id}`);
+      if (run.status !== 0) throw new Error(run.output);
+      this.current = release;
+    }
+  }
+
+  /** A release after the current one; its data has the next format where `dataChanges`. */
+  async nextRelease({ dataChanges, ...more }: Pick<RecordsRelease, 'failing' | 'ballastKiB'> & { dataChanges: boolean }): Promise<Release> {
+    this.#count += 1;
+    const dataVersion = this.#dataVersion + (dataChanges ? 1 : 0);
+    return recordsRelease(this.#directory, { version: `1.${this.#count}.0`, dataVersion, ...more });
+  }
+
+  /** Takes the end of a scenario as the beginning of the next. */
+  continueFrom(release: Release): void {
+    this.current = release;
+    this.#dataVersion = release.manifest.data.version;
+  }
+
+  async startWriter(): Promise<void> {
+    await this.device.host.exec(`setsid python3 /usr/local/bin/writer.py ${recordsPort} ${acknowledged} >/dev/null 2>&1 </dev/null &`);
+  }
+
+  async arm({ when, program, step, pattern }: Point): Promise<void> {
+    const directory = path.join(this.device.host.root, wire);
+    for (const name of ['tripped', 'go']) await rm(path.join(directory, name), { force: true });
+    await writeFile(path.join(directory, 'armed'), `${when}\t${program}\t${step}\t${pattern}\n`);
+  }
+
+  /** Waits until the updater stands at the point. */
+  async tripped(withinMs = 60_000): Promise<void> {
+    const file = path.join(this.device.host.root, wire, 'tripped');
+    for (let waitedMs = 0; !existsSync(file); waitedMs += 10) {
+      if (waitedMs > withinMs) throw new Error(`The point was not reached: ${await this.log()}`);
+      await delay(10);
+    }
+  }
+
+  /** Lets what stands at the point go on. */
+  async release(): Promise<void> {
+    const directory = path.join(this.device.host.root, wire);
+    await rm(path.join(directory, 'armed'), { force: true });
+    await writeFile(path.join(directory, 'go'), '');
+  }
+
+  /** Waits until no updater holds the lock. */
+  async settled(withinSeconds = 90): Promise<void> {
+    const { exitCode } = await this.device.host.exec(`flock -w ${withinSeconds} ${devicePaths.stateDirectory}/lock true`, { timeoutMs: (withinSeconds + 10) * 1000 });
+    if (exitCode !== 0) throw new Error(`The updater does not end: ${await this.log()}`);
+  }
+
+  /** What systemd does at a boot. */
+  async boot(): Promise<void> {
+    await this.device.host.exec(`${devicePaths.updater} boot`, { timeoutMs: 120_000 });
+  }
+
+  /** The updater's own clean-up; what is left of a cut upload of `release` would go a day later. */
+  async prune(release: Release): Promise<void> {
+    await this.device.run('prune');
+    await rm(path.join(this.device.host.root, devicePaths.incomingDirectory, release.manifest.id), { recursive: true, force: true });
+  }
+
+  /** Two real rollbacks; what the current release alone has kept may go back with its data, so it is not asked for. */
+  async backAndForth(): Promise<void> {
+    for (let round = 0; round < 2; round += 1) {
+      const run = await this.device.run('rollback');
+      if (run.status !== 0) throw new Error(run.output);
+    }
+    await this.device.run('prune');
+    await this.#succeed(`sed -i '/ ${this.current.manifest.version}$/d' ${acknowledged}`);
+  }
+
+  async killUpdater(): Promise<void> {
+    await this.#succeed(`kill -KILL "$(awk '$1 == "pid" { print $2 }' ${devicePaths.stateDirectory}/lock)"`);
+  }
+
+  async killEngine(): Promise<void> {
+    await this.#succeed('kill -KILL "$(cat /run/docker.pid)"');
+  }
+
+  /** To the last byte; `fillDisk(undefined)` of the host frees it again. */
+  async fillDisk(): Promise<void> {
+    await this.#succeed(`dd if=/dev/zero of=${devicePaths.stateDirectory}/.filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>${devicePaths.stateDirectory}/.filler; true`);
+  }
+
+  /** As systemd restarts it. */
+  async startEngine(): Promise<void> {
+    await this.#succeed('setsid dockerd --config-file /etc/docker/throwaway.json >>/var/log/dockerd.log 2>&1 </dev/null &');
+    for (let waitedMs = 0; (await this.device.host.exec('/usr/bin/docker version')).exitCode !== 0; waitedMs += 200) {
+      if (waitedMs > 60_000) throw new Error('The engine did not come back');
+      await delay(200);
+    }
+  }
+
+  async reboot(): Promise<void> {
+    await this.device.host.reboot();
+    await this.release();
+    await this.startWriter();
+  }
+
+  get journalFile(): string {
+    return path.join(this.device.host.root, devicePaths.stateDirectory, 'journal');
+  }
+
+  async log(): Promise<string> {
+    const { stdout } = await this.device.host.exec(`cat ${devicePaths.stateDirectory}/journal; cd ${devicePaths.stateDirectory}/log && tail -n 30 $(ls -t | head -n 2)`);
+    return stdout;
+  }
+
+  /** Asks the observer; `strict` also counts what stays behind. */
+  async observe(expected: { releases: readonly Release[]; strict: boolean; waitSeconds: number }): Promise<Verdict> {
+    const request = JSON.stringify({ ...expected, releases: expected.releases.map(({ manifest }) => manifest.id), acknowledged, forgiven: this.forgiven, budget, wayBack: true });
+    const observer = await readFile(path.join(folder, 'observer.py'), 'utf8');
+    const { stdout, stderr } = await this.device.host.exec(['python3', '-', request], { input: observer, timeoutMs: 60_000 });
+    if (!stdout.startsWith('{')) throw new Error(`The observer failed: ${stderr}`);
+    return JSON.parse(stdout) as Verdict;
+  }
+
+  async destroy(): Promise<void> {
+    await this.device.destroy();
+  }
+
+  async #succeed(script: string): Promise<void> {
+    const { exitCode, stderr } = await this.device.host.exec(script);
+    if (exitCode !== 0) throw new Error(`${script}: ${stderr}`);
+  }
+}
+
