@@ -50,7 +50,7 @@ export class Device {
 
   /** Runs a verb; `environment` is shell assignments, `PROSE_SHIP_FAULT=stopped`. */
   async run(verb: string, environment = ''): Promise<Run> {
-    const result = await this.host.exec(`${environment} ${devicePaths.updater} ${verb}`, { timeoutMs: 60_000 });
+    const result = await this.host.exec(`${environment} ${devicePaths.updater} ${verb}`, { timeoutMs: 180_000 });
     return readRun(result.exitCode, result.stdout, result.stderr);
   }
 

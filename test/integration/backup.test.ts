@@ -199,11 +199,12 @@ test.serial('a disk without room refuses both before anything stops', async (t) 
 });
 
 test.serial('a restore while another run holds the lock is refused and leaves nothing', async (t) => {
-  const holder = two.host.exec(`flock ${devicePaths.stateDirectory}/lock sleep 12`);
+  const holder = two.host.exec(`rm -f /tmp/done; flock ${devicePaths.stateDirectory}/lock sh -c 'until [ -e /tmp/done ]; do sleep 0.1; done'`, { timeoutMs: 60_000 });
   const refused = await ship(two, ['restore', 'two', file, '--yes']);
   t.is(refused.exitCode, 3, refused.stderr);
   t.is(errorCode(refused), 'E_LOCKED');
   t.is(await leftovers(two), '');
+  await two.host.exec('touch /tmp/done');
   await holder;
 });
 

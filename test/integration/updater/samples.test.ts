@@ -77,7 +77,7 @@ for (const store of ['containerd', 'overlay2'] as const) {
       t.is(boot.status, 1, boot.output);
       t.deepEqual(boot.codes, ['E_IMAGE_DAMAGED']);
       t.regex(boot.output, /which release \S+ runs, is damaged: \/www\/version has 0 bytes instead of 5/);
-      t.deepEqual([await images(), await containers()], [3, 1], 'it tells, and leaves everything as it is');
+      t.deepEqual([await images(), await containers()], [4, 1], 'it tells, and leaves everything as it is');
     } finally {
       await device.destroy();
     }

@@ -1,7 +1,7 @@
 import test from 'ava';
-import { devicePaths } from '../../src/device/files.ts';
-import type { SampleService } from '../device/sample-release.ts';
-import { side, WebDevice, webRelease } from '../device/start-first.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import type { SampleService } from '../../device/sample-release.ts';
+import { side, WebDevice, webRelease } from '../../device/start-first.ts';
 
 let web: WebDevice;
 

@@ -1,8 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { devicePaths } from '../../src/device/files.ts';
-import { WebDevice, webRelease } from '../device/start-first.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import { WebDevice, webRelease } from '../../device/start-first.ts';
 
 let web: WebDevice;
 

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { devicePaths } from '../../src/device/files.ts';
-import { Device } from '../device/device.ts';
-import { startNginx } from '../device/nginx.ts';
-import type { SampleRelease, SampleService } from '../device/sample-release.ts';
-import { ask, type Answer, type LoadTarget } from '../support/web-load.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import { Device } from '../../device/device.ts';
+import { startNginx } from '../../device/nginx.ts';
+import type { SampleRelease, SampleService } from '../../device/sample-release.ts';
+import { ask, type Answer, type LoadTarget } from '../../support/web-load.ts';
 
 let device: Device;
 let target: LoadTarget;
