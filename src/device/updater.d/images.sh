@@ -14,13 +14,14 @@ image_ready() {
 image_usable() {
   remove_trial
   docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" || return 1
-  remove_trial
+  # An engine that ends just now must not keep it when it comes back.
+  remove_trial || { wait_for_engine && remove_trial; }
 }
 
 # The container that is made for this; a run that was killed may have left it, and while it is there its image stays.
 trial=prose-ship-trial
 remove_trial() {
-  docker rm -f "$trial" >/dev/null 2>&1 || :
+  docker rm -f "$trial" >/dev/null 2>&1
 }
 
 # all_images_ready ID: prints the references that are missing.
