@@ -81,7 +81,15 @@ start_services() {
     log_info "starting $service"
     up "$start_id" "$service" || return 1
   done
-  up "$start_id" --remove-orphans
+  up "$start_id" --remove-orphans && start_idle "$start_id"
+}
+
+# A container that ended while the disk was full still counts as running for whoever lists containers, Compose among them.
+start_idle() {
+  containers_of "$1" | awk -F'\t' '$3 == "exited" && $6 != "no" { print $2 }' >"$scratch/idle"
+  while IFS= read -r container; do
+    docker start "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
+  done <"$scratch/idle"
 }
 
 up() {
