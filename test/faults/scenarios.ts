@@ -66,6 +66,7 @@ export interface Scenario {
 /** What the laptop does ends with the upload: from then on the host goes on by itself. */
 const ofLaptop: readonly Fault[] = ['laptop killed', 'link cut'];
 const preparing: readonly string[] = ['uploaded', 'verified', 'loaded'];
+const stopping: readonly string[] = ['proven', 'stopping', 'stopped', 'copying data', 'snapshotted', 'starting'];
 const ofJournal: readonly Fault[] = ['journal half written', 'journal torn'];
 
 export function planScenarios(stores: readonly Store[]): Scenario[] {
@@ -89,7 +90,8 @@ function planScenario(store: Store, point: Point, fault: Fault): Scenario {
     fault,
     dataChanges: point.data === true || parity,
     ends: endsOf(point, fault),
-    unaided: ofLaptop.includes(fault) || fault === 'engine killed' || fault === 'disk full',
+    // An engine that was killed starts no container again by itself (26.1); from the stop on the updater does.
+    unaided: ofLaptop.includes(fault) || fault === 'disk full' || (fault === 'engine killed' && stopping.includes(point.name)),
   };
 }
 

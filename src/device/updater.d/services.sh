@@ -89,7 +89,7 @@ start_services() {
   for service in "$@"; do
     start_service "$start_id" "$service" || return 1
   done
-  remove_surplus "$start_id" && up_lasting "$start_id" --remove-orphans && point_proxies "$start_id"
+  remove_surplus "$start_id" && up_lasting "$start_id" --remove-orphans && start_idle "$start_id" && point_proxies "$start_id"
 }
 
 start_service() {
@@ -99,6 +99,14 @@ start_service() {
     log_info "starting $2"
     remove_surplus "$1" "$2" && up "$1" "$2" && finish_oneshot "$1" "$2"
   fi
+}
+
+# A container that ended while the disk was full still counts as running for whoever lists containers, Compose among them.
+start_idle() {
+  containers_of "$1" | awk -F'\t' '$3 == "exited" && $6 != "no" { print $2 }' >"$scratch/idle"
+  while IFS= read -r container; do
+    docker start "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
+  done <"$scratch/idle"
 }
 
 up() {
