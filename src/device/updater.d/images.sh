@@ -37,15 +37,9 @@ image_listed() {
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
 image_usable() {
-<<<<<<< HEAD
   make_trial "$1" || return 1
-  remove_trial
-=======
-  remove_trial
-  docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" || return 1
   # An engine that ends just now must not keep it when it comes back.
   remove_trial || { wait_for_engine && remove_trial; }
->>>>>>> wip-faults
 }
 
 # The container that is made for this and never started; a run that was killed may have left it, and while it is there its
@@ -57,11 +51,7 @@ make_trial() {
 }
 
 remove_trial() {
-<<<<<<< HEAD
-  docker rm --force --volumes "$trial" >/dev/null 2>&1 || :
-=======
-  docker rm -f "$trial" >/dev/null 2>&1
->>>>>>> wip-faults
+  docker rm --force --volumes "$trial" >/dev/null 2>&1
 }
 
 # all_images_ready ID: prints the references that are missing.
