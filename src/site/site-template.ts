@@ -62,6 +62,9 @@ hosts:${Object.keys(hosts).length === 0 ? ' {}' : Object.entries(hosts).map(([ho
 # How images get to them: sftp sends archives, registry lets the engine there pull what it lacks through the login.
 # transport: sftp
 
+# How many releases hosts keep with their images, and how much of the disk those may take; older ones go after an update.
+# retention: {releases: 3, diskBudget: 4GiB}
+
 # Changes to images of the recipe: another version, another source, more build arguments.
 #   server:
 #     version: 13.0.2

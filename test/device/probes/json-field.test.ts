@@ -102,7 +102,7 @@ const cases: readonly (readonly [document: string | Buffer, path: string, equals
   ['', 'a', '', 'no JSON: no value at byte 1'],
   [nested(64), '0', '1', '0 is a list'],
   [nested(65), '0', '1', 'no JSON: nested too deeply at byte 66'],
-  [nested(60_000), '0', '1', 'no JSON: nested too deeply at byte 66'],
+  [nested(30_000), '0', '1', 'no JSON: nested too deeply at byte 66'],
   [`{"a": 1, "b": "${'x'.repeat(65_536 - 17)}"}`, 'a', '1', ''],
   [`{"a": 1, "b": "${'x'.repeat(65_536 - 16)}"}`, 'a', '1', 'an answer of more than 65536 bytes'],
   [`{"a": "${'x'.repeat(300)}"}`, 'a', '', `a is ${'x'.repeat(200)}`],
