@@ -6,7 +6,7 @@
 JOURNAL=$STATE_DIR/journal
 
 j_id=-
-j_goal=-          # prepare or rollout
+j_goal=-          # prepare, rollout or rollback
 j_state=-         # last state reached
 j_next=-          # state being worked towards, or `proven` between synced and the stop; `-`: nothing is under way
 j_from=-          # release to go back to; `-`: there was none
@@ -48,7 +48,7 @@ read_journal() {
     esac
   done <"$1"
   [ -n "$j_time" ] || [ "$j_state $j_next $j_from" = 'uploaded verified -' ] || return 1
-  case $j_goal in prepare | rollout) ;; *) return 1 ;; esac
+  case $j_goal in prepare | rollout | rollback) ;; *) return 1 ;; esac
   is_state "$j_state" && { [ "$j_next" = - ] || [ "$j_next" = proven ] || is_state "$j_next"; } &&
     { [ "$j_from" = - ] || is_release_id "$j_from"; } && is_release_id "$j_id"
 }

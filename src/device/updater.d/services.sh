@@ -103,7 +103,10 @@ start_service() {
 
 # A container that ended while the disk was full still counts as running for whoever lists containers, Compose among them.
 start_idle() {
-  containers_of "$1" | awk -F'\t' '$3 == "exited" && $6 != "no" { print $2 }' >"$scratch/idle"
+  plan_lines "$1" oneshot >"$scratch/oneshots"
+  containers_of "$1" | awk -F'\t' -v oneshots="$scratch/oneshots" '
+    BEGIN { while ((getline line < oneshots) > 0) once[line] = 1 }
+    $3 == "exited" && $6 != "no" && !($1 in once) { print $2 }' >"$scratch/idle"
   while IFS= read -r container; do
     docker start "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
   done <"$scratch/idle"
