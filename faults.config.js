@@ -1,4 +1,4 @@
-/** AVA for the kill matrix: half an hour, so `npm test` has only a part of it (test/integration/faults.test.ts). */
+/** AVA for the kill matrix: half an hour, so `npm test` has only a part of it (test/integration/ship/faults.test.ts). */
 export default {
   extensions: ['ts'],
   files: ['test/faults/*.faults.ts'],

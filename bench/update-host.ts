@@ -8,7 +8,7 @@ import { provisionTasks } from '../src/ship/provision.ts';
 import { prepareUpdate, updateTasks } from '../src/ship/update.ts';
 import type { Host } from '../src/site/model.ts';
 import { runTasks } from '../src/tasks.ts';
-import { createThrowawayHost, type ThrowawayHost } from '../test/support/throwaway-host.ts';
+import { createThrowawayHost, type ThrowawayHost } from '../test/support/hosts/throwaway-host.ts';
 
 export type Store = 'overlay2' | 'containerd';
 

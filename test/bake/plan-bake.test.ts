@@ -4,8 +4,8 @@ import { planBake } from '../../src/bake/plan-bake.ts';
 import { ShipError } from '../../src/errors.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { readRelease } from '../../src/release/read-release.ts';
-import { sampleOs } from '../support/card.ts';
-import { packedRelease } from '../support/packed-release.ts';
+import { sampleOs } from '../support/cards/card.ts';
+import { packedRelease } from '../support/releases/packed-release.ts';
 
 const os = sampleOs();
 const release = await readRelease((await packedRelease([{ 'etc/content': 'one' }])).directory);

@@ -6,10 +6,10 @@ import { openDiskFile, slice } from '../../src/bake/disk/disk-file.ts';
 import { readFatFile } from '../../src/bake/disk/fat/fat.ts';
 import { inspectImage, type OsImageLayout } from '../../src/bake/disk/inspect-image.ts';
 import { createContext } from '../../src/context.ts';
-import { bakeSite, type BakeSite } from '../support/card-site.ts';
-import { loopDevice, mounted } from '../support/loop-device.ts';
-import { observeMounted, type Observed } from '../support/observed-tree.ts';
-import { raspiosStandIn, standInCmdline, standInConfig } from '../support/raspios-stand-in.ts';
+import { bakeSite, type BakeSite } from '../support/cards/card-site.ts';
+import { loopDevice, mounted } from '../support/disks/loop-device.ts';
+import { observeMounted, type Observed } from '../support/disks/observed-tree.ts';
+import { raspiosStandIn, standInCmdline, standInConfig } from '../support/cards/raspios-stand-in.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** The first run makes the stand-in and configures packages under emulation; later ones find both in the cache. */

@@ -6,9 +6,9 @@ import { bootDevice, type BootedDevice } from '../../src/bake/boot/device.ts';
 import { createContext } from '../../src/context.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { readRelease } from '../../src/release/read-release.ts';
-import { bakeCard, makeCardSite, releaseOfCard, type CardSite } from '../support/baked-card.ts';
-import { assertCleanCard, cutAtState, shipTo } from '../support/card-cuts.ts';
-import { reportOfCard } from '../support/card-report.ts';
+import { bakeCard, makeCardSite, releaseOfCard, type CardSite } from '../support/cards/baked-card.ts';
+import { assertCleanCard, cutAtState, shipTo } from '../support/cards/card-cuts.ts';
+import { reportOfCard } from '../support/cards/card-report.ts';
 import type { CommandLineResult } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 

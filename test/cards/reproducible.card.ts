@@ -4,7 +4,7 @@ import { readdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import test from 'ava';
-import { bakeSite } from '../support/card-site.ts';
+import { bakeSite } from '../support/cards/card-site.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** Everything twice, Debian's packages under emulation among it: half an hour on two busy processors. */

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { signerLine, signingKey, writeSigners } from '../support/signing-key.ts';
-import { packedRelease } from '../support/packed-release.ts';
+import { signerLine, signingKey, writeSigners } from '../support/ssh/signing-key.ts';
+import { packedRelease } from '../support/releases/packed-release.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { goodSite } from '../site/temporary-site.ts';
 import { jsonLines, proseShip } from './prose-ship.ts';

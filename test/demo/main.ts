@@ -7,10 +7,10 @@ import { formatBytes, formatDuration, formatTable } from '../../src/cli/report/f
 import { formatPlatform } from '../../src/oci/platform.ts';
 import { shortDigest } from '../../src/oci/digest.ts';
 import { readRelease } from '../../src/release/read-release.ts';
-import { exchangeMessage } from '../support/chat-client.ts';
+import { exchangeMessage } from '../support/chat/chat-client.ts';
 import { entry, node, proseShip } from '../support/command-line.ts';
-import { domain, siteName, writeProsodySite } from '../support/prosody-site.ts';
-import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-host.ts';
+import { domain, siteName, writeProsodySite } from '../support/chat/prosody-site.ts';
+import { createThrowawayHost, type ThrowawayHost } from '../support/hosts/throwaway-host.ts';
 
 /**
  * `npm run demo`: the whole way with real parts. Prosody is built for two ARM platforms, packed, shipped to a device,

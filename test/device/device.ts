@@ -3,7 +3,7 @@ import path from 'node:path';
 import { deviceFiles, devicePaths } from '../../src/device/files.ts';
 import { parseInventory, type HostInventory } from '../../src/device/inventory.ts';
 import { parseRolloutLogLine, type RolloutLogLine } from '../../src/device/rollout-log.ts';
-import { createThrowawayHost, type ThrowawayHost, type ThrowawayHostOptions } from '../support/throwaway-host.ts';
+import { createThrowawayHost, type ThrowawayHost, type ThrowawayHostOptions } from '../support/hosts/throwaway-host.ts';
 import { writeSampleRelease, type SampleRelease } from './sample-release.ts';
 
 /** What a run of the updater said. */

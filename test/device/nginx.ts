@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { LoadTarget } from '../support/web-load.ts';
+import type { LoadTarget } from '../support/releases/web-load.ts';
 import type { Device } from './device.ts';
 
 const port = 8000;

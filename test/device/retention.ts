@@ -1,5 +1,5 @@
 import { devicePaths } from '../../src/device/files.ts';
-import type { ThrowawayHostOptions } from '../support/throwaway-host.ts';
+import type { ThrowawayHostOptions } from '../support/hosts/throwaway-host.ts';
 import { Device, type Run } from './device.ts';
 import type { SampleRelease } from './sample-release.ts';
 

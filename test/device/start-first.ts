@@ -1,6 +1,6 @@
 import type { ExecutionContext } from 'ava';
 import { devicePaths } from '../../src/device/files.ts';
-import { ask, startLoad, type LoadTarget } from '../support/web-load.ts';
+import { ask, startLoad, type LoadTarget } from '../support/releases/web-load.ts';
 import { Device, type Run } from './device.ts';
 import { startNginx } from './nginx.ts';
 import type { SampleRelease, SampleService } from './sample-release.ts';

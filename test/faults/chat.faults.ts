@@ -7,9 +7,9 @@ import test from 'ava';
 import { execa } from 'execa';
 import { readRelease } from '../../src/release/read-release.ts';
 import { proseShip, type CommandLineResult } from '../support/command-line.ts';
-import { domain, siteName, writeProsodySite } from '../support/prosody-site.ts';
+import { domain, siteName, writeProsodySite } from '../support/chat/prosody-site.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-host.ts';
+import { createThrowawayHost, type ThrowawayHost } from '../support/hosts/throwaway-host.ts';
 
 /**
  * Somebody chats while Prosody is updated. Needs root, Linux, dockerd, buildx, mmdebstrap or a registry, sshd, python3;
@@ -17,7 +17,7 @@ import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-ho
  */
 const execute = promisify(execFile);
 const repository = path.resolve(import.meta.dirname, '../..');
-const client = path.join(repository, 'test/support/chat-writer.py');
+const client = path.join(repository, 'test/support/chat/chat-writer.py');
 const platform = 'linux/amd64';
 const rounds = 3;
 const intervalSeconds = 0.05;

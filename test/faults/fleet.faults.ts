@@ -4,8 +4,8 @@ import test from 'ava';
 import type { Release } from '../../src/release/read-release.ts';
 import { proseShip, type CommandLineResult } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-host.ts';
-import { webRelease } from '../support/web-release.ts';
+import { createThrowawayHost, type ThrowawayHost } from '../support/hosts/throwaway-host.ts';
+import { webRelease } from '../support/releases/web-release.ts';
 
 /** Twenty hosts in waves; one has a dead link, one a full disk, and the canary fails at first. Needs root, Linux, dockerd, sshd. */
 const names = Array.from({ length: 20 }, (_, index) => `pi${String(index + 1).padStart(2, '0')}`);

@@ -3,10 +3,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { proseShip } from '../support/command-line.ts';
-import { LossyLink } from '../support/lossy-link.ts';
-import { packedRelease } from '../support/packed-release.ts';
+import { LossyLink } from '../support/hosts/lossy-link.ts';
+import { packedRelease } from '../support/releases/packed-release.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { createThrowawayHost } from '../support/throwaway-host.ts';
+import { createThrowawayHost } from '../support/hosts/throwaway-host.ts';
 
 /** A push over a link that delays, loses and resets: it is repeated until it is through, and sends little twice. Needs root, Linux, dockerd, sshd. */
 const mebibyte = 1024 * 1024;

@@ -8,7 +8,7 @@ import { packRelease, releaseDirectory } from '../../src/release/pack-release.ts
 import type { Release } from '../../src/release/read-release.ts';
 import { loadDeployment } from '../../src/site/load.ts';
 import { staticBusybox } from '../device/busybox.ts';
-import { imageLayout } from '../support/image-layout.ts';
+import { imageLayout } from '../support/releases/image-layout.ts';
 
 /**
  * A small stack with data: `records` appends what it is asked to a file of its volume and answers once that is on the

@@ -6,7 +6,7 @@ import test from 'ava';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { jsonLines, proseShip } from '../cli/prose-ship.ts';
 import { goodSite } from '../site/temporary-site.ts';
-import { Sshd } from '../support/sshd.ts';
+import { Sshd } from '../support/ssh/sshd.ts';
 
 test('exec prints what the command printed, and tells its failure with its status', async (t) => {
   await using sshd = await Sshd.start();

@@ -8,12 +8,12 @@ import { secretTask } from '../../src/ship/push.ts';
 import { runTasks } from '../../src/tasks.ts';
 import { recordingContext } from '../support/recording-context.ts';
 import { readRelease } from '../../src/release/read-release.ts';
-import { exchangeMessage } from '../support/chat-client.ts';
+import { exchangeMessage } from '../support/chat/chat-client.ts';
 import { entry, errorCode, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
-import { ProsodyReleases, armPlatform, createArmHost, environmentOf } from '../support/prosody-releases.ts';
-import { domain } from '../support/prosody-site.ts';
+import { ProsodyReleases, armPlatform, createArmHost, environmentOf } from '../support/chat/prosody-releases.ts';
+import { domain } from '../support/chat/prosody-site.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import type { ThrowawayHost } from '../support/throwaway-host.ts';
+import type { ThrowawayHost } from '../support/hosts/throwaway-host.ts';
 
 /**
  * The whole way through the command line: build, release, provision, push, update, rollback, and what refuses to work.

@@ -4,8 +4,8 @@ import path from 'node:path';
 import test from 'ava';
 import { createContext } from '../../src/context.ts';
 import { run, type RunResult } from '../../src/host/process.ts';
-import { createThrowawayHost, type ThrowawayHost } from '../support/throwaway-host.ts';
-import { stateDirectory } from '../support/throwaway-state.ts';
+import { createThrowawayHost, type ThrowawayHost } from '../support/hosts/throwaway-host.ts';
+import { stateDirectory } from '../support/hosts/throwaway-state.ts';
 
 /** Runs a script through the real ssh client; 255 is its own failure. */
 async function ssh(host: ThrowawayHost, script: string, options: string[] = []): Promise<RunResult> {

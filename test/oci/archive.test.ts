@@ -11,7 +11,7 @@ import { writeArchive } from '../../src/oci/archive/write-archive.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { readLayout } from '../../src/oci/layout.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { imageLayout, type LayerFiles, type LayoutOptions } from '../support/image-layout.ts';
+import { imageLayout, type LayerFiles, type LayoutOptions } from '../support/releases/image-layout.ts';
 
 const layers: readonly LayerFiles[] = [
   { 'etc/os-release': 'ID=test\n', 'usr/blob': randomBytes(300_000) },

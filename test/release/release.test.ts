@@ -10,7 +10,7 @@ import { releaseManifestSchema } from '../../src/release/manifest-schema.ts';
 import { readRelease } from '../../src/release/read-release.ts';
 import { rolloutPlan } from '../../src/release/rollout-plan.ts';
 import { verifyRelease } from '../../src/release/verify-release.ts';
-import { packedRelease } from '../support/packed-release.ts';
+import { packedRelease } from '../support/releases/packed-release.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const layers = [{ 'etc/base': 'base\n' }, { 'app/version': '1\n' }];

@@ -3,7 +3,7 @@ import { digestOf, encodedPart } from '../../src/oci/digest.ts';
 import { readRelease } from '../../src/release/read-release.ts';
 import { planPath, rolloutPlan } from '../../src/release/rollout-plan.ts';
 import { verifyRelease } from '../../src/release/verify-release.ts';
-import { packedRelease } from '../support/packed-release.ts';
+import { packedRelease } from '../support/releases/packed-release.ts';
 
 test('the plan names samples of each image, and fields are separated by tabs', async (t) => {
   const { directory, manifest } = await packedRelease([{ 'bin/server': 'a program' }, { 'etc/version': '1' }]);

@@ -4,7 +4,7 @@ import { partialArchive } from '../../src/oci/archive/partial-archive.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { archiveSource } from '../../src/ship/archive-source.ts';
 import { openImages } from '../../src/ship/plan-update.ts';
-import { packedRelease } from '../support/packed-release.ts';
+import { packedRelease } from '../support/releases/packed-release.ts';
 
 const signal = new AbortController().signal;
 

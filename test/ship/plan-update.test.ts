@@ -5,7 +5,7 @@ import { parsePlatform } from '../../src/oci/platform.ts';
 import type { Release } from '../../src/release/read-release.ts';
 import { choosePlatform, openImages, planUpdate, type UpdatePlan } from '../../src/ship/plan-update.ts';
 import { preflight } from '../../src/ship/preflight.ts';
-import { packedRelease } from '../support/packed-release.ts';
+import { packedRelease } from '../support/releases/packed-release.ts';
 
 const arm64 = parsePlatform('linux/arm64')!;
 const layers = [{ 'etc/base': 'base '.repeat(50_000) }, { 'app/version': '1\n' }];

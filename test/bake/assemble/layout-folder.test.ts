@@ -8,7 +8,7 @@ import { formatParameters, writeLayoutFolder, type LayoutFolder } from '../../..
 import { parsePartitionTable, readRawPartitionTable } from '../../../src/bake/disk/partition-table.ts';
 import { openDiskFile } from '../../../src/bake/disk/disk-file.ts';
 import { inspectImage } from '../../../src/bake/disk/inspect-image.ts';
-import { makeSampleOsImage, sampleIds } from '../../support/sample-os-image.ts';
+import { makeSampleOsImage, sampleIds } from '../../support/cards/sample-os-image.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MiB = 1024 ** 2;

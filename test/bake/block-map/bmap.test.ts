@@ -5,7 +5,7 @@ import test from 'ava';
 import { formatBmap, parseBmap } from '../../../src/bake/block-map/bmap.ts';
 import type { BlockMap } from '../../../src/bake/block-map/block-map.ts';
 import { ExitStatus, ShipError } from '../../../src/errors.ts';
-import { tool } from '../../support/sample-os-image.ts';
+import { tool } from '../../support/cards/sample-os-image.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const blockSizeBytes = 4096;

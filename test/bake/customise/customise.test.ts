@@ -12,8 +12,8 @@ import { osFiles } from '../../../src/device/os-files.ts';
 import { ShipError } from '../../../src/errors.ts';
 import { parsePlatform } from '../../../src/oci/platform.ts';
 import { SecretRegistry } from '../../../src/secret.ts';
-import { sampleOs } from '../../support/card.ts';
-import { packedRelease } from '../../support/packed-release.ts';
+import { sampleOs } from '../../support/cards/card.ts';
+import { packedRelease } from '../../support/releases/packed-release.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const execute = promisify(execFile);

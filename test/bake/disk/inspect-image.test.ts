@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { openDiskFile } from '../../../src/bake/disk/disk-file.ts';
 import { inspectImage, type OsImageLayout } from '../../../src/bake/disk/inspect-image.ts';
 import { ExitStatus, ShipError } from '../../../src/errors.ts';
-import { makeSampleOsImage, sampleIds, tool, type SampleOsImageOptions } from '../../support/sample-os-image.ts';
+import { makeSampleOsImage, sampleIds, tool, type SampleOsImageOptions } from '../../support/cards/sample-os-image.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MiB = 1024 * 1024;

@@ -4,7 +4,7 @@ import test from 'ava';
 import { openDiskFile } from '../../../src/bake/disk/disk-file.ts';
 import { readPartitionTable, type PartitionTable } from '../../../src/bake/disk/partition-table.ts';
 import { ExitStatus, ShipError } from '../../../src/errors.ts';
-import { sampleIds, tool } from '../../support/sample-os-image.ts';
+import { sampleIds, tool } from '../../support/cards/sample-os-image.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MiB = 1024 * 1024;

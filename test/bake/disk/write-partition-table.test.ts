@@ -5,7 +5,7 @@ import { openDiskFile } from '../../../src/bake/disk/disk-file.ts';
 import { readPartitionTable, readRawPartitionTable, type PartitionTable, type RawPartitionTable } from '../../../src/bake/disk/partition-table.ts';
 import { newMbr, resizeLastPartition, type DiskPatch } from '../../../src/bake/disk/write-partition-table.ts';
 import { ShipError } from '../../../src/errors.ts';
-import { sampleIds, tool } from '../../support/sample-os-image.ts';
+import { sampleIds, tool } from '../../support/cards/sample-os-image.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MiB = 1024 * 1024;

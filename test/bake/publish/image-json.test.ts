@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { ShipError } from '../../../src/errors.ts';
 import { imageStem } from '../../../src/bake/publish/file-names.ts';
 import { formatImageJson, readImageJson } from '../../../src/bake/publish/image-json.ts';
-import { sampleDescription } from '../../support/sample-description.ts';
+import { sampleDescription } from '../../support/releases/sample-description.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 async function fileOf(text: string): Promise<string> {

@@ -1,8 +1,8 @@
 import test from 'ava';
 import { ExitStatus, ShipError } from '../../../src/errors.ts';
 import { formatImagerList, imagerEntry, localUrlBase, parseUrlBase, urlBaseOf } from '../../../src/bake/publish/imager-manifest.ts';
-import { imagerListSchema } from '../../support/imager-schema.ts';
-import { sampleDescription } from '../../support/sample-description.ts';
+import { imagerListSchema } from '../../support/cards/imager-schema.ts';
+import { sampleDescription } from '../../support/releases/sample-description.ts';
 
 const list = (text: string) => imagerListSchema.parse(JSON.parse(text));
 

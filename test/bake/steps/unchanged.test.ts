@@ -11,10 +11,10 @@ import { writeCustomisation } from '../../../src/bake/customise/write-customisat
 import { readRelease } from '../../../src/release/read-release.ts';
 import { Secret } from '../../../src/secret.ts';
 import { runTasks } from '../../../src/tasks.ts';
-import { sampleOs } from '../../support/card.ts';
-import { packedRelease } from '../../support/packed-release.ts';
+import { sampleOs } from '../../support/cards/card.ts';
+import { packedRelease } from '../../support/releases/packed-release.ts';
 import { recordingContext } from '../../support/recording-context.ts';
-import { sampleDescription } from '../../support/sample-description.ts';
+import { sampleDescription } from '../../support/releases/sample-description.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const release = await readRelease((await packedRelease([{ 'etc/content': 'one' }])).directory);

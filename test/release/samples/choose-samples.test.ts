@@ -5,7 +5,7 @@ import { openArchive } from '../../../src/oci/archive/read-archive.ts';
 import { writeArchive } from '../../../src/oci/archive/write-archive.ts';
 import { readLayout } from '../../../src/oci/layout.ts';
 import { chooseSamples, samplePath } from '../../../src/release/samples/choose-samples.ts';
-import { imageLayout, type LayerFiles } from '../../support/image-layout.ts';
+import { imageLayout, type LayerFiles } from '../../support/releases/image-layout.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 /** Files below bin/ are executable in these layers. */

@@ -4,7 +4,7 @@ import { openArchive } from '../../../src/oci/archive/read-archive.ts';
 import { writeArchive } from '../../../src/oci/archive/write-archive.ts';
 import { readLayout } from '../../../src/oci/layout.ts';
 import { readImageFiles } from '../../../src/release/sbom/image-files.ts';
-import { imageLayout, type LayerFiles } from '../../support/image-layout.ts';
+import { imageLayout, type LayerFiles } from '../../support/releases/image-layout.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const wanted = ['var/lib/dpkg/status', 'etc/os-release'];

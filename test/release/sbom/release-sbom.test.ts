@@ -6,8 +6,8 @@ import { verifyRelease } from '../../../src/release/verify-release.ts';
 import { formatBillOfMaterials } from '../../../src/release/sbom/bill-of-materials.ts';
 import { readImageContents } from '../../../src/release/sbom/image-contents.ts';
 import { releaseSbom, sbomFile } from '../../../src/release/sbom/release-sbom.ts';
-import { cyclonedxSchema } from '../../support/cyclonedx-schema.ts';
-import { packedRelease } from '../../support/packed-release.ts';
+import { cyclonedxSchema } from '../../support/releases/cyclonedx-schema.ts';
+import { packedRelease } from '../../support/releases/packed-release.ts';
 
 interface Component {
   readonly 'bom-ref': string;

@@ -10,8 +10,8 @@ import { sshSign } from '../../../src/release/signature/commands.ts';
 import { parseSshSignature } from '../../../src/release/signature/ssh-signature.ts';
 import { verifySignature } from '../../../src/release/signature/verify-signature.ts';
 import { verifyRelease } from '../../../src/release/verify-release.ts';
-import { packedRelease } from '../../support/packed-release.ts';
-import { signerLine, signingKey, signWithOpenSsh, writeSigners } from '../../support/signing-key.ts';
+import { packedRelease } from '../../support/releases/packed-release.ts';
+import { signerLine, signingKey, signWithOpenSsh, writeSigners } from '../../support/ssh/signing-key.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const execute = promisify(execFile);

@@ -8,7 +8,7 @@ import { TokenBucket } from '../../../src/host/ssh/connection.ts';
 import { pullCommand } from '../../../src/ship/registry/pull.ts';
 import { parseRange } from '../../../src/ship/registry/range.ts';
 import { chooseEncoding, createRegistry, pullReference, registryImage, type RegistryOptions } from '../../../src/ship/registry/registry.ts';
-import { packedRelease } from '../../support/packed-release.ts';
+import { packedRelease } from '../../support/releases/packed-release.ts';
 
 const token = 'f00d';
 const content = randomBytes(300_000);

@@ -6,7 +6,7 @@ import { openExt4 } from '../../../../src/bake/disk/ext4/open-ext4.ts';
 import { createContext } from '../../../../src/context.ts';
 import { ShipError } from '../../../../src/errors.ts';
 import { run } from '../../../../src/host/process.ts';
-import { makeImage, sampleBytes } from '../../../support/ext4-image.ts';
+import { makeImage, sampleBytes } from '../../../support/disks/ext4-image.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
 const context = createContext();

@@ -6,8 +6,8 @@ import { openDiskFile } from '../../../../src/bake/disk/disk-file.ts';
 import { openExt4, type Ext4, type TreeEntry } from '../../../../src/bake/disk/ext4/open-ext4.ts';
 import { createContext } from '../../../../src/context.ts';
 import { run } from '../../../../src/host/process.ts';
-import { dumpe2fs } from '../../../support/dumpe2fs.ts';
-import { describeFolder, makeImage, sampleBytes, sha256, writeSampleTree } from '../../../support/ext4-image.ts';
+import { dumpe2fs } from '../../../support/disks/dumpe2fs.ts';
+import { describeFolder, makeImage, sampleBytes, sha256, writeSampleTree } from '../../../support/disks/ext4-image.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
 const context = createContext();
@@ -82,7 +82,7 @@ for (const [name, options] of Object.entries(fileSystems)) {
     const actual = await describeEntries(ext4.walk());
     t.is(actual.length, expected.length);
     const different = actual.filter((line, index) => line !== expected[index]);
-    // mke2fs 1.47.0 cuts sparse files when it has inline data; test/integration/rootfs-layout.test.ts lets the kernel write one.
+    // mke2fs 1.47.0 cuts sparse files when it has inline data; test/integration/bake/rootfs-layout.test.ts lets the kernel write one.
     t.deepEqual(different.filter((line) => !(name === 'inline data' && line.startsWith('sparse '))), []);
     await assertUsedRanges(t, ext4, image);
     const { fields } = await dumpe2fs(context, image);

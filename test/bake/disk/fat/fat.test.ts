@@ -4,7 +4,7 @@ import test from 'ava';
 import { openDiskFile, slice, type DiskReader } from '../../../../src/bake/disk/disk-file.ts';
 import { listFat, readFatFile, readFatInfo, usedFatRanges } from '../../../../src/bake/disk/fat/fat.ts';
 import { ExitStatus, ShipError } from '../../../../src/errors.ts';
-import { tool } from '../../../support/sample-os-image.ts';
+import { tool } from '../../../support/cards/sample-os-image.ts';
 import { temporaryDirectory } from '../../../support/temporary-directory.ts';
 
 const MiB = 1024 * 1024;

@@ -1,0 +1,80 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { devicePaths } from '../../../src/device/files.ts';
+import { rolloutStates } from '../../../src/device/rollout-log.ts';
+import { Device } from '../../device/device.ts';
+import { neverWell, release, web } from '../../device/web-service.ts';
+
+let device: Device;
+
+test.before('a device that serves a release', async () => {
+  device = await Device.create();
+  const run = await device.rollout(release('5.1.0', { services: [web('5.1.0')] }));
+  if (run.status !== 0) throw new Error(run.output);
+});
+
+test.after.always('gone', async () => {
+  await (device as Device | undefined)?.destroy();
+});
+
+for (const [index, state] of rolloutStates.entries()) {
+  test.serial(`killed right after '${state}', the next boot ends well`, async (t) => {
+    const failing = state === 'rolled-back';
+    const content = `6.${index}.0`;
+    const service = web(content, failing ? neverWell : {});
+    const id = await device.upload(release(content, { timeoutSeconds: failing ? 1 : 20, services: [service] }));
+    const killed = await device.run(`rollout ${id}`, `PROSE_SHIP_FAULT=${state}`);
+    t.is(killed.status, 137, killed.output);
+    t.is(killed.states.at(-1), state);
+    // A power cut in the middle of the replacement, and kills without one elsewhere.
+    if (state === 'started' || state === 'stopped') await device.host.reboot();
+    const boot = await device.run('boot');
+    t.is(boot.status, 0, boot.output);
+    const journal = await device.journal();
+    t.like(journal, { id, state: failing ? 'rolled-back' : 'committed', next: '-' });
+    t.is(await device.answer(), failing ? '6.8.0' : content);
+    t.is((await device.inventory()).currentId === id, !failing);
+    t.is((await device.host.exec('ls -d /tmp/updater-*')).stdout, '', 'no scratch space stays');
+  });
+}
+
+test.serial('what keeps dying is reverted in the end', async (t) => {
+  const id = await device.upload(release('7.0.0', { services: [web('7.0.0')] }));
+  t.is((await device.run(`rollout ${id}`, 'PROSE_SHIP_FAULT=stopped')).status, 137);
+  for (let boots = 0; boots < 3; boots += 1) {
+    const journal = path.join(device.host.root, devicePaths.stateDirectory, 'journal');
+    await writeFile(journal, (await readFile(journal, 'utf8')).replace(/^state\t.*$/m, 'state\tstopped').replace(/^next\t.*$/m, 'next\tsnapshotted'));
+    t.is((await device.run('boot', 'PROSE_SHIP_FAULT=started')).status, 137);
+  }
+  const boot = await device.run('boot');
+  t.is(boot.status, 0, boot.output);
+  t.like(await device.journal(), { id, state: 'rolled-back', code: 'E_INTERRUPTED' });
+  t.is(await device.answer(), '6.8.0');
+});
+
+test.serial('a killed run is over for who follows it, and the next run cleans up first', async (t) => {
+  const id = await device.upload(release('7.1.0', { timeoutSeconds: 30, services: [web('7.1.0', neverWell)] }));
+  const log = (await device.host.exec(`${devicePaths.updater} start rollout ${id}`)).stdout.trim();
+  const following = device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 30_000 });
+  await device.host.exec(`until grep -q gate ${devicePaths.stateDirectory}/log/${log}; do sleep 0.1; done
+    kill -KILL "$(awk '$1 == "pid" { print $2 }' ${devicePaths.stateDirectory}/lock)"`, { timeoutMs: 20_000 });
+  t.is((await following).exitCode, 1);
+  t.regex((await following).stdout, /\terror\tE_INTERRUPTED\t/);
+  await device.host.exec(`sed -i 's/^resumes.*/resumes\\t3/' ${devicePaths.stateDirectory}/journal`);
+  const next = await device.rollout(release('7.2.0', { services: [web('7.2.0')] }));
+  t.is(next.status, 0, next.output);
+  t.true(next.states.includes('rolled-back') && next.states.at(-1) === 'committed', next.output);
+  t.is(await device.answer(), '7.2.0');
+});
+
+test.serial('after a power cut the current release comes up by itself', async (t) => {
+  await device.host.exec(`docker stop $(docker ps -q)`);
+  await device.host.reboot();
+  const boot = await device.run('boot');
+  t.is(boot.status, 0, boot.output);
+  t.is(await device.answer(), '7.2.0');
+  const status = (await device.host.exec([devicePaths.updater, 'status'])).stdout;
+  t.regex(status, /^container\tweb\trunning\t-\t0$/m);
+  t.regex(status, /^audit\t.*\tboot\tdone\tseconds=/m);
+});

@@ -1,0 +1,62 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { createContext } from '../../../src/context.ts';
+import { run, start, type Command } from '../../../src/host/process.ts';
+
+/** go-sendxmpp (a Debian package): a chat client that knows nothing of prose-ship. */
+export interface ChatLogin {
+  readonly jid: string;
+  readonly password: string;
+  /** `ADDRESS:PORT`, in place of what DNS would say. */
+  readonly server: string;
+}
+
+/** How long a login and a message may take; the servers of the tests run emulated. */
+const patienceMs = 60_000;
+
+/**
+ * Two people log in with STARTTLS and SASL, and one writes to the other. Returns what arrived.
+ * The demo's certificates are self-signed, so the client is told not to ask who signed them; it does insist on TLS.
+ */
+export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: string): Promise<string> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-chat-'));
+  const stopping = new AbortController();
+  // Its keys and tokens go into a home of its own, passwords into files and not into argv.
+  const context = createContext({ environment: { ...process.env, HOME: directory }, signal: stopping.signal });
+  try {
+    const [sender, receiver] = [await configure(directory, from), await configure(directory, to)];
+    const listening = start(context, { ...receiver, args: [...receiver.args, '--listen'] }, { timeoutMs: patienceMs });
+    const arrived = (async () => {
+      const lines: string[] = [];
+      for await (const line of listening.iterable({ from: 'all' })) {
+        if (line.includes(text)) return line;
+        lines.push(line);
+      }
+      throw new Error(`${to.jid} received nothing: ${lines.join('\n')}`);
+    })();
+    arrived.catch(() => {}); // awaited below
+    for (let attempt = 0; ; attempt += 1) {
+      const { exitCode, stderr } = await run(
+        context,
+        { ...sender, args: [...sender.args, to.jid] },
+        { input: `${text}\n`, timeoutMs: patienceMs, expect: [1] },
+      );
+      if (exitCode !== 0) throw new Error(`${from.jid} could not send: ${stderr}`);
+      // The receiver may not have logged in yet when the first one passes.
+      const line = await Promise.race([arrived, delay(2_000, undefined)]);
+      if (line !== undefined) return line;
+      if (attempt === 10) throw new Error(`${to.jid} received nothing`);
+    }
+  } finally {
+    stopping.abort();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function configure(directory: string, { jid, password, server }: ChatLogin): Promise<Command> {
+  const file = path.join(directory, `${jid}.conf`);
+  await writeFile(file, `username: ${jid}\npassword: ${password}\njserver: ${server}\n`, { mode: 0o600 });
+  return { program: 'go-sendxmpp', args: ['--suppress-root-warning', '--no-tls-verify', '--file', file] };
+}
