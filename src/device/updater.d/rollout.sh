@@ -155,13 +155,21 @@ replace_step() {
   esac
 }
 
+# After a power cut the engine has started what always restarts, and a killed start may have got half-way: nothing may be
+# writing while data is copied.
+stop_all() {
+  # shellcheck disable=SC2046
+  stop_services "$j_id" $(plan_services "$j_id")
+}
+
 snapshot_step() {
   data_differs "$j_id" "$j_from" || return 0
+  stop_all || return 1
   take_snapshot "$j_id" "$j_from" && j_snapshot=yes
 }
 
 start_step() {
-  if [ "$j_restore" != - ]; then restore_snapshot "$j_restore" || return 1; fi
+  if [ "$j_restore" != - ]; then { stop_all && restore_snapshot "$j_restore"; } || return 1; fi
   # shellcheck disable=SC2086
   start_services "$j_id" $j_changed
 }
@@ -209,8 +217,7 @@ remove_first_install() {
 
 return_to_previous() {
   if [ "$j_snapshot" = yes ]; then
-    # shellcheck disable=SC2046
-    stop_services "$j_id" $(plan_services "$j_id") && restore_snapshot "$j_id" || return 1
+    stop_all && restore_snapshot "$j_id" || return 1
   fi
   back=$(changed_services "$j_from") || return 1
   # Those that the new release changed and the old one needs otherwise stop first: ports must be free.

@@ -53,6 +53,21 @@ test.serial('what keeps dying is reverted in the end', async (t) => {
   t.is(await device.answer(), '6.8.0');
 });
 
+test.serial('data goes back under nothing that runs, even if the engine started it meanwhile', async (t) => {
+  const data = '/var/lib/docker/volumes/sample_data/_data/format';
+  const writing = (content: string) => web(content, { command: ['/bin/sh', '-c', `echo ${content} >/data/format; exec /bin/busybox httpd -f -p 80 -h /www`] });
+  const rollOut = async (version: string, dataVersion: number) => t.is((await device.rollout(release(version, { dataVersion, services: [writing(version)] }))).status, 0);
+  await rollOut('7.0.1', 1);
+  await rollOut('7.0.2', 2);
+  t.is((await device.run('rollback', 'PROSE_SHIP_FAULT=snapshotted')).status, 137);
+  await device.host.exec('docker start $(docker ps -aq)');
+  const boot = await device.run('boot');
+  t.is(boot.status, 0, boot.output);
+  t.regex(boot.output, /\tstopping web\n[^]*\tputting back the data of sample_data\n[^]*\tstarting web\n/);
+  t.is(await device.answer(), '7.0.1');
+  t.is((await device.host.exec(`cat ${data}`)).stdout.trim(), '7.0.1');
+});
+
 test.serial('a killed run is over for who follows it, and the next run cleans up first', async (t) => {
   const id = await device.upload(release('7.1.0', { timeoutSeconds: 30, services: [web('7.1.0', neverWell)] }));
   const log = (await device.host.exec(`${devicePaths.updater} start rollout ${id}`)).stdout.trim();
