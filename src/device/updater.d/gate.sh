@@ -2,17 +2,27 @@
 # The gate: a release counts as running when its containers run, stay running and answer. Polled here each second,
 # because `docker compose up --wait` fails on services that crash once and recover.
 
+# set_deadline ID: the time that the plan gives a release to become well begins; one thing is waited for at a time.
+set_deadline() {
+  timeout_seconds=$(plan_value "$1" gate 1)
+  timeout_seconds=${timeout_seconds:-60}
+  deadline=$(($(monotonic_seconds) + timeout_seconds))
+}
+
+time_is_up() {
+  [ "$(monotonic_seconds)" -ge "$deadline" ]
+}
+
 # gate ID: waits until everything is well, at most the plan's timeout, then soaks. E_GATE names what was not well last.
 gate() {
-  timeout_seconds=$(plan_value "$1" gate 1)
   soak_seconds=$(plan_value "$1" gate 2)
-  deadline=$(($(monotonic_seconds) + ${timeout_seconds:-60}))
-  log_info "waiting for the gate, at most ${timeout_seconds:-60} s"
+  set_deadline "$1"
+  log_info "waiting for the gate, at most $timeout_seconds s"
   gate_problem='' gate_service='' gate_hopeless=no
   observe "$1" && remember_restarts
   until containers_well "$1" && probes_pass "$1"; do
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while waiting for the gate"; return 1; fi
-    if [ "$gate_hopeless" = yes ] || [ "$(monotonic_seconds)" -ge "$deadline" ]; then gate_failed "$1"; return 1; fi
+    if [ "$gate_hopeless" = yes ] || time_is_up; then gate_failed "$1"; return 1; fi
     sleep 1
   done
   hide_maintenance

@@ -21,11 +21,16 @@ verb_inventory() {
   key_value store "$store"
   key_value compose "$(docker compose version --short 2>/dev/null)"
   report_releases
-  ! needs_signature || key_value signers "$SIGNERS_FILE"
-  if read_only=$(read_only_state); then key_value read-only "$read_only"; fi
+  report_refusals
   key_value free "$(free_bytes "$STATE_DIR")"
   key_value engine-free "$(free_bytes "$root")"
   report_chains "$store" "$root"
+}
+
+# What may keep this device from taking a release.
+report_refusals() {
+  ! needs_signature || key_value signers "$SIGNERS_FILE"
+  if read_only=$(read_only_state); then key_value read-only "$read_only"; fi
 }
 
 report_releases() {
@@ -86,8 +91,7 @@ verb_status() {
   key_value format 1
   key_value updater "$version"
   report_releases
-  ! needs_signature || key_value signers "$SIGNERS_FILE"
-  if read_only=$(read_only_state); then key_value read-only "$read_only"; fi
+  report_refusals
   if journal_load && [ "$j_next" != - ]; then key_value under-way "$j_next"; fi
   if [ -f "$LOCK_FILE" ] && ! flock -n "$LOCK_FILE" true; then
     read_lock
@@ -97,7 +101,7 @@ verb_status() {
   current=$(link_id current)
   if [ "$current" != - ]; then
     containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _ _ exit_status; do
-      if [ "$state $exit_status" = 'exited 0' ] && plan_lines "$current" oneshot | grep -qxF -e "$service"; then state=completed; fi
+      if [ "$state $exit_status" = 'exited 0' ] && is_oneshot "$current" "$service"; then state=completed; fi
       key_value container "$service$TAB$state$TAB$health$TAB$restarts"
     done
   fi

@@ -79,14 +79,12 @@ probe_command() {
   shift
   if [ -n "${probe_container:-}" ]; then
     shift
-    timeout -k 2 "$((2 * probe_seconds))" docker exec "$probe_container" "$@" </dev/null >"$scratch/command" 2>&1
-    command_status=$?
-    probe_answer="exit status $command_status: $(tail_of "$scratch/command")"
-    return "$command_status"
+    set -- docker exec "$probe_container" "$@"
+  else
+    # `timeout` cannot run a function of ours, so Compose's command line stands here once more.
+    set -- docker compose --project-name "$(project_of "$command_id")" --file "$(release_dir "$command_id")/compose.yaml" exec -T "$@"
   fi
-  # `timeout` cannot run a function of ours, so the command line stands here once more.
-  timeout -k 2 "$((2 * probe_seconds))" docker compose --project-name "$(project_of "$command_id")" \
-    --file "$(release_dir "$command_id")/compose.yaml" exec -T "$@" </dev/null >"$scratch/command" 2>&1
+  timeout -k 2 "$((2 * probe_seconds))" "$@" </dev/null >"$scratch/command" 2>&1
   command_status=$?
   probe_answer="exit status $command_status: $(tail_of "$scratch/command")"
   return "$command_status"

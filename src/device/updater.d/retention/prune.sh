@@ -33,7 +33,7 @@ prune_releases() {
     id=${directory##*/}
     if [ ! -d "$directory" ] || is_kept "$id"; then continue; fi
     is_release_id "$id" && remove_images "$id"
-    rm -rf "$directory" "$SNAPSHOTS_DIR/$id"
+    rm -rf "$directory" "${SNAPSHOTS_DIR:?}/$id"
     log_info "removed release $id"
   done
   remove_nameless_images

@@ -8,18 +8,18 @@ MAINTENANCE_DIR=$STATE_DIR/maintenance
 show_maintenance() {
   page=$(plan_lines "$1" maintenance | awk -F'\t' -v service="$2" '$1 == service { print $2 "/" $3; exit }')
   [ -n "$page" ] || return 0
-  mkdir -p "$MAINTENANCE_DIR" && chmod 755 "$MAINTENANCE_DIR" && cp "$FILES_DIR/$page" "$MAINTENANCE_DIR/.$2.new" &&
-    chmod 644 "$MAINTENANCE_DIR/.$2.new" && mv -f "$MAINTENANCE_DIR/.$2.new" "$MAINTENANCE_DIR/$2" ||
-    log_warning "the maintenance page of $2 cannot be shown"
+  {
+    mkdir -p "$MAINTENANCE_DIR" && chmod 755 "$MAINTENANCE_DIR" && cp "$FILES_DIR/$page" "$MAINTENANCE_DIR/.$2.new" &&
+      chmod 644 "$MAINTENANCE_DIR/.$2.new" && mv -f "$MAINTENANCE_DIR/.$2.new" "$MAINTENANCE_DIR/$2"
+  } || log_warning "the maintenance page of $2 cannot be shown"
 }
 
 # end_maintenance ID: where services came up without a gate, visitors wait for the probes; not for ever, for that the page is not.
 end_maintenance() {
   [ -n "$(ls "$MAINTENANCE_DIR" 2>/dev/null)" ] || return 0
-  timeout_seconds=$(plan_value "$1" gate 1)
-  deadline=$(($(monotonic_seconds) + ${timeout_seconds:-60}))
+  set_deadline "$1"
   observe "$1" && remember_restarts
-  until { containers_well "$1" && probes_pass "$1"; } || [ -n "$interrupted" ] || [ "$(monotonic_seconds)" -ge "$deadline" ]; do sleep 1; done
+  until { containers_well "$1" && probes_pass "$1"; } || [ -n "$interrupted" ] || time_is_up; do sleep 1; done
   hide_maintenance
 }
 

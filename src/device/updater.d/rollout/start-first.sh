@@ -71,12 +71,11 @@ remove_container() {
 
 # prove_container ID SERVICE CONTAINER: it runs, is healthy and answers the service's probes, within the gate's timeout.
 prove_container() {
-  timeout_seconds=$(plan_value "$1" gate 1)
-  deadline=$(($(monotonic_seconds) + ${timeout_seconds:-60}))
+  set_deadline "$1"
   plan_lines "$1" probe | awk -F'\t' -v service="$2" '$1 == service' >"$scratch/own-probes"
   until container_well "$3" && own_probes_pass "$1" "$3"; do
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while $2 was proven"; return 1; fi
-    if [ "$(monotonic_seconds)" -ge "$deadline" ]; then
+    if time_is_up; then
       log_error E_GATE "the new $2 did not pass its gate, the old one goes on: $beside_problem"
       log_info "last lines of $2:"
       docker logs --tail 20 "$3" 2>&1 | log_lines

@@ -53,6 +53,7 @@ run_hook() {
   [ "$hook_from" != - ] || hook_from=
   log_info "hook $2"
   # What a hook leaves running must hold neither the lock nor the log.
+  # shellcheck disable=SC2016 # that shell's own argument
   timeout -k 5 "$hook_limit" \
     env PROSE_SHIP_PHASE="$1" PROSE_SHIP_RELEASE="$j_id" PROSE_SHIP_FROM="$hook_from" \
     sh -c 'exec 7>&- 8>&- 9>&-; exec "$1"' sh "$2" </dev/null >"$scratch/hook" 2>&1

@@ -2,11 +2,14 @@
 # One-shot services (a migration, say): they run to their end, in their place of the start order, and run again only when
 # an update changes their configuration.
 
+is_oneshot() {
+  plan_lines "$1" oneshot | grep -qxF -e "$2"
+}
+
 # finish_oneshot ID SERVICE: waits for its end, at most the gate's timeout. Other services pass at once.
 finish_oneshot() {
-  plan_lines "$1" oneshot | grep -qxF -e "$2" || return 0
-  oneshot_seconds=$(plan_value "$1" gate 1)
-  oneshot_deadline=$(($(monotonic_seconds) + ${oneshot_seconds:-60}))
+  is_oneshot "$1" "$2" || return 0
+  set_deadline "$1"
   gate_service=$2
   while :; do
     observe "$1"
@@ -16,7 +19,7 @@ finish_oneshot() {
       "exited$TAB"*) gate_problem="service $2 ended with exit status ${oneshot_state#*"$TAB"}" && break ;;
     esac
     if [ -n "$interrupted" ]; then log_error E_INTERRUPTED "interrupted by $interrupted while $2 ran"; return 1; fi
-    if [ "$(monotonic_seconds)" -ge "$oneshot_deadline" ]; then gate_problem="service $2 has not ended after ${oneshot_seconds:-60} s" && break; fi
+    if time_is_up; then gate_problem="service $2 has not ended after $timeout_seconds s" && break; fi
     sleep 0.3
   done
   gate_failed "$1"
