@@ -44,5 +44,6 @@ export async function describeBuild(context: Context, inputs: BakeInputs, bench:
     tools: { base: tools, ...(tools.kind === 'bootstrap' ? { context: await contextOf(tools.directory, tools.tag) } : {}) },
     ...(base?.kind === 'image' ? { rootfsContext: await contextOf(base.rootfs.directory, base.rootfs.tag) } : {}),
     customiseDirectory: path.join(bench.directory, 'customise'),
+    ...(bench.engineSource?.directory === undefined ? {} : { engineRepository: bench.engineSource.directory }),
   };
 }
