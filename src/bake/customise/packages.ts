@@ -2,7 +2,7 @@ import type { OsSettings } from '../../site/model.ts';
 
 /**
  * Debian packages of every card: a login, what the engine needs (apparmor, because the engine refuses to run containers
- * where the kernel has it and its tools are missing), what the updater runs (docs/device.md), what the first boot runs, a
+ * where the kernel has it and its tools are missing), what the updater runs (docs/internals/device.md), what the first boot runs, a
  * network that comes up by itself, the right time, and an answer to NAME.local.
  */
 const always = [
