@@ -37,7 +37,7 @@ test.serial('a service that is unhealthy for a moment does not pass the soak', a
 
 test.serial('a probe that answers every other time does not pass the soak', async (t) => {
   const every = 'n=$(/bin/busybox cat /n); echo "$((n + 1))" >/n; echo "turn $n"; [ "$((n % 2))" = 0 ]';
-  const flapping = await device.rollout(release('1.2.0', { probes: [['command', '/bin/sh', '-c', every]] }, { soakSeconds: 8 }));
+  const flapping = await device.rollout(release('1.2.0', { probes: [['command', '/bin/sh', '-c', every]] }, { soakSeconds: 20 }));
   t.is(flapping.status, 4, flapping.output);
   t.regex(flapping.output, /all probes pass; watching[^]*E_GATE\t.*got: exit status 1: turn \d/);
   t.is(await device.answer(), '1.0.0');
