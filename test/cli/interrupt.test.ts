@@ -101,5 +101,5 @@ test('a second Ctrl-C does not wait for a child that will not end', async (t) =>
   child.kill('SIGINT');
   const { exitCode, signal } = await child;
   t.is(exitCode, 130, `ended by ${String(signal)}`);
-  t.true(performance.now() - startedAt < 2000);
+  t.true(performance.now() - startedAt < 20_000, 'the builder would take a minute');
 });

@@ -13,7 +13,7 @@ export function webRelease(version: string, web: Partial<SampleService> = {}, mo
   return {
     version,
     services: [side, { name: 'web', content: version, ports: '127.0.0.1:8081-8082:80', slow: true, probes, ...web }],
-    plan: [['order', 'web', 'start-first', '5']],
+    plan: [['order', 'web', 'start-first', '3']],
     ...more,
   };
 }

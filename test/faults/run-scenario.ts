@@ -32,17 +32,17 @@ export async function runScenario(bench: FaultBench, scenario: Scenario): Promis
   const releases = [old, release];
   // What an abandoned release wrote into data of a new format goes back with it.
   if (scenario.dataChanges) bench.forgiven.push(release.manifest.version);
-  let verdict = await bench.observe({ releases, strict: false, waitSeconds: 5 });
+  let verdict = await bench.observe({ releases, strict: false, waitSeconds: scenario.unaided ? 20 : 5 });
   const unaided = verdict.violations.length === 0 && scenario.fault !== 'host killed';
   const early = scenario.unaided ? verdict.violations.map((text) => `before any boot: ${text}`) : [];
   if (scenario.fault === 'disk full') await bench.device.host.fillDisk(undefined);
   if (!unaided || scenario.fault === 'updater killed') {
     if (scenario.fault !== 'host killed') await bench.boot();
-    verdict = await bench.observe({ releases, strict: false, waitSeconds: 5 });
+    verdict = await bench.observe({ releases, strict: false, waitSeconds: 20 });
   }
   const wellAfterMs = performance.now() - faultAt;
   await bench.prune(release);
-  const last = await bench.observe({ releases, strict: true, waitSeconds: 2 });
+  const last = await bench.observe({ releases, strict: true, waitSeconds: 10 });
   const end = last.end === release.manifest.id ? 'new' : last.end === old.manifest.id ? 'old' : undefined;
   const violations = [...new Set([...early, ...verdict.violations, ...last.violations])];
   if (end !== undefined && !scenario.ends.includes(end)) violations.push(`it ended in the ${end} release`);

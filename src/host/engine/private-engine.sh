@@ -39,6 +39,9 @@ chmod 0700 "$run"
 ip link add "$bridge" type bridge
 ip address add "$gateway" dev "$bridge"
 ip link set "$bridge" up
+# An engine that starts later may empty the chains that hold this one's rules (Docker 28 does); it leaves FORWARD alone.
+iptables -w -A FORWARD -i "$bridge" -j ACCEPT || true
+iptables -w -A FORWARD -o "$bridge" -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT || true
 
 # In namespaces of its own, so that containerd, shims and mounts end with dockerd even if it is killed, and so that a
 # containerd of the machine (/run/containerd) is not mistaken for its own. Process 1 there is a shell, because the kernel

@@ -9,6 +9,7 @@ import { openExt4 } from '../../../src/bake/disk/ext4/open-ext4.ts';
 import { usedFatRanges } from '../../../src/bake/disk/fat/fat.ts';
 import { inspectImage } from '../../../src/bake/disk/inspect-image.ts';
 import { makeSampleOsImage, tool, type SampleOsImage, type SampleOsImageOptions } from '../../support/cards/sample-os-image.ts';
+import { withMounted } from '../../support/disks/mounted-image.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const MiB = 1024 * 1024;
@@ -64,14 +65,8 @@ async function flashDirty(image: SampleOsImage, map: BlockMap): Promise<string> 
   return card;
 }
 
-async function mounted<T>(file: string, place: { startBytes: number; sizeBytes: number }, options: string, use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await temporaryDirectory('mount');
-  await tool('mount', ['-o', `loop,${options},offset=${place.startBytes},sizelimit=${place.sizeBytes}`, file, directory]);
-  try {
-    return await use(directory);
-  } finally {
-    await tool('umount', [directory]);
-  }
+async function mounted<T>(file: string, { startBytes, sizeBytes }: { startBytes: number; sizeBytes: number }, mode: 'ro' | 'rw', use: (directory: string) => Promise<T>): Promise<T> {
+  return withMounted(file, `${mode},offset=${startBytes},sizelimit=${sizeBytes}`, use);
 }
 
 /** Names, kinds, modes, owners, times, links and the sha256 of every file, as find and sha256sum see them. */

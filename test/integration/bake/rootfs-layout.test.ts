@@ -9,6 +9,7 @@ import { run } from '../../../src/host/process.ts';
 import { blobPath, readLayout } from '../../../src/oci/layout.ts';
 import { parsePlatform } from '../../../src/oci/platform.ts';
 import { dumpe2fs } from '../../support/disks/dumpe2fs.ts';
+import { withMounted } from '../../support/disks/mounted-image.ts';
 import { observeEntries, observeMounted, type Observed } from '../../support/disks/observed-tree.ts';
 import { recordingContext } from '../../support/recording-context.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -22,19 +23,6 @@ const partitionBytes = 512 * 1024 * 1024;
 async function makeFileSystem(file: string, mkfs: readonly string[], sizeBytes: number): Promise<void> {
   await (await open(file, 'w')).close();
   await run(context, { program: 'mke2fs', args: ['-q', '-F', ...mkfs, file, `${sizeBytes / 1024}k`] });
-}
-
-/** Mounts for as long as `use` runs; the image itself is a loop device then. */
-async function mounted<T>(image: string, options: string, use: (directory: string) => Promise<T>): Promise<T> {
-  const directory = `${image}.mounted`;
-  await mkdir(directory);
-  await run(context, { program: 'mount', args: ['-t', 'ext4', '-o', `loop,${options}`, image, directory] });
-  try {
-    return await use(directory);
-  } finally {
-    await run(context, { program: 'umount', args: [directory] });
-    await rm(directory, { recursive: true });
-  }
 }
 
 function withoutSockets(tree: readonly Observed[]): Observed[] {
@@ -73,8 +61,8 @@ for (const { name, mkfs, environment = {}, contains } of fileSystems) {
     const image = path.join(directory, 'root.ext4');
     await makeFileSystem(image, mkfs, partitionBytes);
     const script = path.join(import.meta.dirname, 'rootfs-layout-tree.sh');
-    await mounted(image, 'rw', (root) => run(context, { program: 'sh', args: [script, root], env: environment }));
-    const expected = await mounted(image, 'ro', (root) => observeMounted(context, root));
+    await withMounted(image, 'rw', (root) => run(context, { program: 'sh', args: [script, root], env: environment }));
+    const expected = await withMounted(image, 'ro', (root) => observeMounted(context, root));
     t.true(expected.length > 3000 && expected.some((entry) => entry.xattrs['security.capability']));
 
     const disk = await openDiskFile(image);
@@ -85,8 +73,8 @@ for (const { name, mkfs, environment = {}, contains } of fileSystems) {
     t.is(await firstWrongBlock(ext4, image), -1);
 
     // `huge` would be gigabytes of zeros in the layer.
-    await mounted(image, 'rw', (root) => rm(path.join(root, 'huge')));
-    const expectedSmall = withoutSockets(await mounted(image, 'ro', (root) => observeMounted(context, root)));
+    await withMounted(image, 'rw', (root) => rm(path.join(root, 'huge')));
+    const expectedSmall = withoutSockets(await withMounted(image, 'ro', (root) => observeMounted(context, root)));
     const recording = recordingContext();
     const layout = path.join(directory, 'layout');
     const made = await rootfsLayout(recording.context, disk, { startBytes: 0, sizeBytes: disk.sizeBytes }, { directory: layout, platform, createdSeconds: 1_735_689_600 });
@@ -96,7 +84,7 @@ for (const { name, mkfs, environment = {}, contains } of fileSystems) {
 
     const unpacked = path.join(directory, 'unpacked.ext4');
     await makeFileSystem(unpacked, ['-t', 'ext4', '-I', '256', '-O', 'ea_inode'], 2 * partitionBytes);
-    const actual = await mounted(unpacked, 'rw', async (root) => {
+    const actual = await withMounted(unpacked, 'rw', async (root) => {
       const layer = path.join(layout, blobPath(made.layer.digest));
       const options = ['--extract', '--same-permissions', '--same-owner', '--numeric-owner', '--xattrs', '--xattrs-include=*', '--sparse', '--delay-directory-restore'];
       await run(context, { program: 'tar', args: [...options, '--file', layer, '--directory', root] });

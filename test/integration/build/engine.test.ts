@@ -35,7 +35,7 @@ async function assertNothingLeft(t: ExecutionContext, paths: PrivateEnginePaths)
   for (let waitedMs = 0; waitedMs < 30_000 && (await exists(paths.runDirectory)); waitedMs += 100) await delay(100);
   t.false(await exists(paths.runDirectory));
   t.false(await exists(`/sys/class/net/${paths.bridgeName}`));
-  for (let waitedMs = 0; waitedMs < 5_000 && (await processesWith(paths.runDirectory)).length > 0; waitedMs += 100) await delay(100);
+  for (let waitedMs = 0; waitedMs < 30_000 && (await processesWith(paths.runDirectory)).length > 0; waitedMs += 100) await delay(100);
   t.deepEqual(await processesWith(paths.runDirectory), []);
   t.deepEqual(await processesWith(paths.configFile), []);
   const rules = await run(createContext(), { program: 'iptables-save', args: [] });
@@ -104,7 +104,7 @@ test.serial('Ctrl-C while it starts leaves nothing', async (t) => {
   t.true(await exists(paths.runDirectory));
   controller.abort();
   await t.throwsAsync(opening);
-  for (let waitedMs = 0; waitedMs < 5_000 && (await processesWith(paths.runDirectory)).length > 0; waitedMs += 100) await delay(100);
+  for (let waitedMs = 0; waitedMs < 30_000 && (await processesWith(paths.runDirectory)).length > 0; waitedMs += 100) await delay(100);
   t.deepEqual(await processesWith(paths.runDirectory), []);
   t.false(await exists(`/sys/class/net/${paths.bridgeName}`));
 });

@@ -37,7 +37,7 @@ test.serial('a service that is unhealthy for a moment does not pass the soak', a
 
 test.serial('a probe that answers every other time does not pass the soak', async (t) => {
   const every = 'n=$(/bin/busybox cat /n); echo "$((n + 1))" >/n; echo "turn $n"; [ "$((n % 2))" = 0 ]';
-  const flapping = await device.rollout(release('1.2.0', { probes: [['command', '/bin/sh', '-c', every]] }, { soakSeconds: 8 }));
+  const flapping = await device.rollout(release('1.2.0', { probes: [['command', '/bin/sh', '-c', every]] }, { soakSeconds: 20 }));
   t.is(flapping.status, 4, flapping.output);
   t.regex(flapping.output, /all probes pass; watching[^]*E_GATE\t.*got: exit status 1: turn \d/);
   t.is(await device.answer(), '1.0.0');
@@ -50,10 +50,10 @@ test.serial('one late answer is forgiven', async (t) => {
 });
 
 test.serial('a field of a JSON answer must be right', async (t) => {
-  const json = (content: string, text: string) => release(content, { content, probes: [[...version, 'json', 'status.ok', text]] }, { timeoutSeconds: 1 });
-  const right = await device.rollout({ ...json('{"status": {"ok": true}}', 'true'), version: '2.0.0' });
+  const json = (content: string, timeoutSeconds: number) => release(content, { content, probes: [[...version, 'json', 'status.ok', 'true']] }, { timeoutSeconds });
+  const right = await device.rollout({ ...json('{"status": {"ok": true}}', 20), version: '2.0.0' });
   t.is(right.status, 0, right.output);
-  const wrong = await device.rollout({ ...json('{"status": {"ok": "not yet"}}', 'true'), version: '2.1.0' });
+  const wrong = await device.rollout({ ...json('{"status": {"ok": "not yet"}}', 1), version: '2.1.0' });
   t.is(wrong.status, 4, wrong.output);
   t.regex(wrong.output, /probe 'web http .* json status\.ok true' got: status\.ok is not yet/);
   t.is(await device.answer(), '{"status": {"ok": true}}');
@@ -67,9 +67,9 @@ test.serial('a certificate must cover the name and stay valid', async (t) => {
      exec setsid openssl s_server -accept 127.0.0.1:8443 -key key -cert cert -quiet </dev/null`,
   );
   await device.host.exec('sh /serve-tls >/dev/null 2>&1 & timeout 10 sh -c "until ss -ltn | grep -q :8443; do sleep 0.1; done"');
-  const tls = (number: string, name: string, days: string) =>
-    release(number, { probes: [['tls', '127.0.0.1', '8443', 'none', name, days, 'any']] }, { timeoutSeconds: 1 });
-  const right = await device.rollout(tls('3.0.0', 'chat.test', '7'));
+  const tls = (number: string, name: string, days: string, timeoutSeconds = 1) =>
+    release(number, { probes: [['tls', '127.0.0.1', '8443', 'none', name, days, 'any']] }, { timeoutSeconds });
+  const right = await device.rollout(tls('3.0.0', 'chat.test', '7', 20));
   t.is(right.status, 0, right.output);
   for (const [number, name, days, message] of [
     ['3.1.0', 'other.test', '7', /got: a certificate that does not cover other\.test, but: chat\.test/],

@@ -85,7 +85,7 @@ test.serial('a boot does not run it again, but one that was cut off', async (t) 
 
   const id = await device.upload(release('1.6.0', migrate('six', { command: ['/bin/sh', '-c', 'echo six >>/data/runs; /bin/busybox sleep 2'] })));
   const log = (await device.host.exec(`${devicePaths.updater} start rollout ${id}`)).stdout.trim();
-  await device.host.exec(`until grep -q six ${runs}; do sleep 0.1; done`, { timeoutMs: 30_000 });
+  await device.host.exec(`until grep -q six ${runs}; do sleep 0.1; done`, { timeoutMs: 60_000 });
   await device.host.reboot();
   const resumed = await device.run('boot');
   t.is(resumed.status, 0, `${log} ${resumed.output}`);

@@ -24,7 +24,7 @@ let two: Device;
 const release: SampleRelease = {
   version: '1.0.0',
   secrets: ['salt'],
-  timeoutSeconds: 3,
+  timeoutSeconds: 8,
   services: [{ name: 'web', content: '1.0.0', port: 8080, probes: [['command', '/bin/busybox', 'test', '!', '-e', '/data/poison'], ['http', 'http://127.0.0.1:8080/version', '200']] }],
 };
 

@@ -44,7 +44,7 @@ test('Avahi and sshd of a fresh Pi: name, addresses of both families, MAC, banne
   t.like(hosts[1], { names: ['chat.local'], runsProseShip: true, next: 'prose-ship status pi@10.77.0.24' });
 
   await writeFile(path.join(lan.directory, 'prose-ship.yaml'), 'schema: 1\nname: chat\nversion: 1.0.0\nrecipe: prosody\ndomain: chat.example.org\nhosts:\n  living-room: raspberrypi.local\n');
-  const ours = found(t, await laptop.proseShip(['discover', '--timeout', '1.5']));
+  const ours = found(t, await laptop.proseShip(['discover', '--timeout', '3']));
   t.is(ours.find(({ site }) => site === 'living-room')?.next, 'prose-ship status living-room');
 });
 
@@ -54,7 +54,7 @@ test('IPv6 link-local alone', async (t) => {
   const pi = await lan.add('pi', { mac: '2c:cf:67:00:00:01' });
   await pi.startSshd();
   await pi.startAvahi('raspberrypi');
-  const [host, ...more] = found(t, await laptop.proseShip(['discover', '--timeout', '1.5']));
+  const [host, ...more] = found(t, await laptop.proseShip(['discover', '--timeout', '3']));
   t.deepEqual(more, []);
   t.like(host, { addresses: ['fe80::2ecf:67ff:fe00:1%eth0'], mac: '2c:cf:67:00:00:01', next: "prose-ship provision 'pi@[fe80::2ecf:67ff:fe00:1%eth0]'" });
   t.regex(host?.ssh ?? '', /^OpenSSH_/);
@@ -73,7 +73,7 @@ test('two Pis with one name, damaged packets, answers from other networks', asyn
   await standIn(one, '10.77.0.31', 'raspberrypi.local', '10.77.0.31,172.17.0.1');
   await standIn(two, '10.77.0.32', 'raspberrypi.local', '10.77.0.32', 'garbage');
   await standIn(far, '10.99.0.9', 'raspberrypi.local', '10.99.0.9,10.77.0.66');
-  const result = await laptop.proseShip(['discover', '--timeout', '1.5', '--all', '--verbose']);
+  const result = await laptop.proseShip(['discover', '--timeout', '3', '--all', '--verbose']);
   const hosts = found(t, result);
   t.regex(result.stderr + result.stdout, /mDNS on eth0: .*decode/i, 'the damaged packets arrived');
   t.deepEqual(hosts.map(({ names, addresses, mac }) => [names[0], addresses[0], mac]), [
@@ -101,7 +101,7 @@ test('a Pi that says nothing is found by probing, which stays on the local netwo
   // 224.0.0.0/24 is never routed (RFC 5771): questions of mDNS, and IGMP that joins their group.
   const counters = async (machine: Machine, table: string) => [...(await machine.must(`nft list table ip ${table}`)).matchAll(/packets (\d+)/g)].map(([, packets]) => Number(packets));
   const startedAt = performance.now();
-  const [host, ...more] = found(t, await laptop.proseShip(['discover', '--timeout', '0.5']));
+  const [host, ...more] = found(t, await laptop.proseShip(['discover', '--timeout', '1.5']));
   const elapsedMs = performance.now() - startedAt;
   t.deepEqual(more, []);
   t.like(host, { addresses: ['10.77.0.200'], foundBy: ['probe'], next: 'prose-ship provision pi@10.77.0.200' });
@@ -109,7 +109,7 @@ test('a Pi that says nothing is found by probing, which stays on the local netwo
   t.deepEqual(await counters(router, 'seen'), [0]);
   t.true(elapsedMs > (253 / 200) * 1000, `${elapsedMs} ms`);
   // Now the table of neighbours knows it, and nothing is probed.
-  const [again] = found(t, await laptop.proseShip(['discover', '--timeout', '0.5']));
+  const [again] = found(t, await laptop.proseShip(['discover', '--timeout', '1.5']));
   t.deepEqual(again?.foundBy, ['neighbour table']);
   t.is((await counters(laptop, 'sent'))[0], 253);
 });

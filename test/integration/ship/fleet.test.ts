@@ -70,7 +70,7 @@ test.before('four hosts, two releases', async (t) => {
   for (const name of names) hosts.set(name, await createThrowawayHost({ name }));
   const configs = await Promise.all([...hosts.values()].map(({ sshConfigFile }) => readFile(sshConfigFile, 'utf8')));
   const config = path.join(directory, 'ssh_config');
-  await writeFile(config, [...configs, 'Host *\n  ConnectTimeout 2\n'].join('\n'));
+  await writeFile(config, [...configs, 'Host *\n  ConnectTimeout 4\n'].join('\n'));
   environment = { PROSE_SHIP_SSH_CONFIG: config };
   const provisioned = await proseShip(['provision', ...names], { environment });
   if (provisioned.exitCode !== 0) throw new Error(provisioned.stderr);

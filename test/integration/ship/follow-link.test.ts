@@ -22,7 +22,7 @@ let environment: Record<string, string>;
 let version = 0;
 
 test.before('a device with a release, and a client that notices a dead link soon', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   device = await Device.create({ name: 'pi' });
   const config = path.join(await temporaryDirectory('follow'), 'ssh_config');
   const impatient = 'Host *\n  ServerAliveInterval 1\n  ServerAliveCountMax 2\n  ConnectTimeout 2\n';
@@ -67,7 +67,7 @@ async function watch(args: readonly string[], after: string, disturb: () => Prom
   };
   const logs = `${devicePaths.stateDirectory}/log`;
   await device.host.exec(`rm -f ${logs}/*`);
-  const disturbed = device.host.exec(`until grep -qs '${after}' ${logs}/*; do sleep 0.1; done`, { timeoutMs: 30_000 }).then(disturb);
+  const disturbed = device.host.exec(`until grep -qs '${after}' ${logs}/*; do sleep 0.1; done`, { timeoutMs: 60_000 }).then(disturb);
   const following = withDevice(context, { name: 'pi', address: 'pi' }, {}, (one) => followUpdater(context, one, args, report, options));
   const ended = following.then(
     () => undefined,
@@ -92,7 +92,7 @@ function texts({ shown, logged }: Watched): readonly string[] {
 }
 
 test.serial('a cable that is pulled for some seconds: the log goes on where it stopped', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const id = await device.upload(release(9));
   const watched = await watch(['rollout', id], 'watching for', async () => {
     await device.host.setLinkUp(false);
@@ -109,7 +109,7 @@ test.serial('a cable that is pulled for some seconds: the log goes on where it s
 });
 
 test.serial('an SSH server that is killed and comes back: nothing is shown twice', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const id = await device.upload(release(6));
   const watched = await watch(['rollout', id], 'gate', async () => {
     const killed = await device.host.exec(`listener=$(cat /run/sshd.pid); kill -KILL $listener $(pgrep -P $listener)`);
@@ -125,7 +125,7 @@ test.serial('an SSH server that is killed and comes back: nothing is shown twice
 });
 
 test.serial('a start whose answer is lost is not started twice', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const id = await device.upload(release());
   // The real updater starts the run; then the session ends before it can say so.
   const { updater } = devicePaths;
@@ -151,7 +151,7 @@ exec ${updater}.real "$@"
 });
 
 test.serial('a host that stays away is left to itself, and says later how it ended', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const id = await device.upload(release(3));
   const watched = await watch(['rollout', id], 'watching for', () => device.host.setLinkUp(false), { giveUpAfterMs: 4_000 });
   t.like(watched.error, { code: 'E_LINK_LOST', exitStatus: 1 });
@@ -166,7 +166,7 @@ test.serial('a host that stays away is left to itself, and says later how it end
 });
 
 test.serial('Ctrl-C while the link is away ends the watching at once, and nothing else', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const id = await device.upload(release(3));
   const stopping = new AbortController();
   const watched = await watch(['rollout', id], 'watching for', async () => {
@@ -178,12 +178,12 @@ test.serial('Ctrl-C while the link is away ends the watching at once, and nothin
   t.regex(watched.error?.remedy ?? '', /pi finishes or reverts by itself/);
   t.regex(watched.warnings[0] ?? '', /connection to pi is lost/);
   await device.host.setLinkUp(true);
-  t.is((await device.host.exec([devicePaths.updater, 'follow'], { timeoutMs: 20_000 })).exitCode, 0);
+  t.is((await device.host.exec([devicePaths.updater, 'follow'], { timeoutMs: 60_000 })).exitCode, 0);
   t.is((await device.inventory()).currentId, id);
 });
 
 test.serial('a host that loses its power: the boot that takes the rollout up again is watched', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const id = await device.upload(release(4));
   const watched = await watch(['rollout', id], 'watching for', async () => {
     await device.host.reboot();
@@ -196,7 +196,7 @@ test.serial('a host that loses its power: the boot that takes the rollout up aga
 });
 
 test.serial('of two operators the second is told who is first, and may take over', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const before = await device.answer();
   const first = await device.upload(release(0, 'nothing'));
   await device.host.exec(`PROSE_SHIP_OPERATOR=anna ${devicePaths.updater} start rollout ${first}`);

@@ -22,7 +22,7 @@ for (const [store, signal] of [['overlay2', 'SIGKILL'], ['containerd', 'SIGINT']
       const sentBytes = async () => Number(await readFile(`/sys/class/net/${device}/statistics/tx_bytes`, 'utf8'));
       const before = await listeners(host);
       const start = await sentBytes();
-      const killed = execa(node, [entry, ...push, '--limit-rate', '40'], { reject: false, env: { CI: '1', ...environment }, cwd });
+      const killed = execa(node, [entry, ...push, '--limit-rate', '20'], { reject: false, env: { CI: '1', ...environment }, cwd });
       let waited = 0;
       while ((await sentBytes()) - start < 14 * mebibyte && waited++ < 400) await delay(50);
       const [address, ...more] = (await listeners(host)).filter((one) => !before.includes(one));

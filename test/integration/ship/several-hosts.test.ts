@@ -46,7 +46,7 @@ test.before('two hosts and a dead one, two releases', async (t) => {
   for (const name of ['pi1', 'pi2']) hosts.set(name, await createThrowawayHost({ name }));
   const configs = await Promise.all([...hosts.values()].map(({ sshConfigFile }) => readFile(sshConfigFile, 'utf8')));
   const config = path.join(directory, 'ssh_config');
-  await writeFile(config, [...configs, 'Host dead\n  HostName 127.0.0.1\n  Port 1\n', 'Host *\n  ConnectTimeout 2\n'].join('\n'));
+  await writeFile(config, [...configs, 'Host dead\n  HostName 127.0.0.1\n  Port 1\n', 'Host *\n  ConnectTimeout 10\n'].join('\n'));
   environment = { PROSE_SHIP_SSH_CONFIG: config };
 });
 

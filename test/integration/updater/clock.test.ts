@@ -7,7 +7,7 @@ import type { SampleRelease } from '../../device/sample-release.ts';
 /** A clock that is years off, and leaps while a release is rolled out. Needs root, Linux, dockerd; fails without. */
 function release(version: string, more: Partial<SampleRelease> = {}): SampleRelease {
   const probes = [['http', 'http://127.0.0.1:8080/version', '200']];
-  return { version, services: [{ name: 'web', content: version, port: 8080, probes }], soakSeconds: 2, timeoutSeconds: 8, ...more };
+  return { version, services: [{ name: 'web', content: version, port: 8080, probes }], soakSeconds: 2, timeoutSeconds: 20, ...more };
 }
 
 /** In place of `date`: the first, third, ... second asked for is in 1970, the others in 2099. */
@@ -39,7 +39,7 @@ test('first boot, update, gate and way back do not mind', async (t) => {
     t.is(failed.status, 4, failed.output);
     t.deepEqual(failed.codes, ['E_GATE']);
     const tookMs = performance.now() - begun;
-    t.true(tookMs > 3_000 && tookMs < 40_000, `the gate waited as long as it should, and no longer: ${tookMs} ms`);
+    t.true(tookMs > 3_000 && tookMs < 90_000, `the gate waited as long as it should, and no longer: ${tookMs} ms`);
     t.is(await device.answer(), '1.1.0');
     t.is((await device.run('rollback')).status, 0);
     t.is(await device.answer(), '1.0.0');

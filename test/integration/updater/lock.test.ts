@@ -10,7 +10,7 @@ let device: Device;
 const stateDirectory = devicePaths.stateDirectory;
 
 test.before('a device with a release', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   device = await Device.create();
   const run = await device.rollout(release('1.0.0'));
   if (run.status !== 0) throw new Error(run.output);
@@ -30,12 +30,12 @@ async function startWaiting(version: string, operator: string): Promise<string> 
   const id = await device.upload(release(version, false));
   const { stdout } = await device.host.exec(`PROSE_SHIP_OPERATOR='${operator}' ${devicePaths.updater} start rollout ${id}`);
   const log = stdout.trim();
-  await device.host.exec(`until grep -q 'waiting for the gate' ${stateDirectory}/log/${log}; do sleep 0.1; done`, { timeoutMs: 20_000 });
+  await device.host.exec(`until grep -q 'waiting for the gate' ${stateDirectory}/log/${log}; do sleep 0.1; done`, { timeoutMs: 60_000 });
   return log;
 }
 
 async function follow(log: string): Promise<Run> {
-  const { exitCode, stdout, stderr } = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 40_000 });
+  const { exitCode, stdout, stderr } = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 90_000 });
   return readRun(exitCode, stdout, stderr);
 }
 
@@ -55,7 +55,7 @@ async function status(key: string): Promise<string[]> {
 }
 
 test.serial('the second operator is told who is first, since when, and that it gets on', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   const log = await startWaiting('1.1.0', 'anna from 198.18.0.9');
   const second = await device.run('prune', 'PROSE_SHIP_OPERATOR=bert');
   t.is(second.status, 3, second.output);
@@ -85,7 +85,7 @@ test.serial('the second operator is told who is first, since when, and that it g
 });
 
 test.serial('a run that hangs is killed, and what it left half-way is finished or reverted', async (t) => {
-  t.timeout(90_000);
+  t.timeout(180_000);
   const log = await startWaiting('1.2.0', 'anna');
   await hang();
   t.regex((await status('locked')).join('\n'), /last progress 60 min ago$/);
@@ -103,7 +103,7 @@ test.serial('nobody is ended where nobody holds the lock, or another program doe
   const free = await device.run('steal-lock');
   t.is(free.status, 0, free.output);
   const holder = device.host.exec(`flock ${stateDirectory}/lock sleep 5`);
-  await device.host.exec(`while flock -n ${stateDirectory}/lock true; do sleep 0.1; done`, { timeoutMs: 10_000 });
+  await device.host.exec(`while flock -n ${stateDirectory}/lock true; do sleep 0.1; done`, { timeoutMs: 60_000 });
   t.deepEqual(await status('locked'), ['a program that is not a run of the updater']);
   const refused = await device.run('steal-lock');
   t.is(refused.status, 3, refused.output);

@@ -11,7 +11,7 @@ function large(version: string, budgetBytes: number): SampleRelease {
 }
 
 test.serial('a way back over two formats of the data puts back the copy of the right one', async (t) => {
-  t.timeout(60_000);
+  t.timeout(180_000);
   await withDevice({}, async (device, ship) => {
     const writing = (version: string, dataVersion: number) => {
       const command = ['/bin/sh', '-c', `echo ${dataVersion} >>/data/formats; exec /bin/busybox sleep 100000`];
@@ -31,7 +31,7 @@ for (const store of ['overlay2', 'containerd'] as const) {
   // A release has 8 MiB of its own, which the containerd store keeps twice, and shares a base of a megabyte.
   const ownBytes = (store === 'containerd' ? 17 : 8.2) * mebibyte;
   test.serial(`a disk budget takes the oldest first and stops at the previous one: ${store}`, async (t) => {
-    t.timeout(120_000);
+    t.timeout(180_000);
     await withDevice({ store }, async (device, ship) => {
       const budget = Math.round(3 * ownBytes + 6 * mebibyte);
       for (const version of ['1.0.0', '1.1.0', '1.2.0']) await ship(large(version, budget));

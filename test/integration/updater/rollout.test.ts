@@ -48,7 +48,7 @@ test.serial('an update recreates only what changed, apart from the session that 
   const before = { side: await device.container('side'), web: await device.container('web') };
   const id = await device.upload(release('1.1.0'));
   const started = await device.host.exec(`PROSE_SHIP_OPERATOR=someone ${devicePaths.updater} start rollout ${id}`);
-  const followed = await device.host.exec([devicePaths.updater, 'follow', started.stdout.trim()], { timeoutMs: 30_000 });
+  const followed = await device.host.exec([devicePaths.updater, 'follow', started.stdout.trim()], { timeoutMs: 90_000 });
   const run = readRun(followed.exitCode, followed.stdout, started.stderr);
   t.is(run.status, 0, run.output);
   t.like(run.lines.at(-1), { kind: 'end', status: 0 });
@@ -161,7 +161,7 @@ test.serial('a second run at the same time is refused and told who is first', as
   t.regex(second.output, new RegExp(`E_LOCKED\t.*owner first, run rollout ${id}`));
   // An impatient administrator: the rollout must revert, not stay half-way.
   await device.host.exec(`kill -TERM "$(awk '$1 == "pid" { print $2 }' ${devicePaths.stateDirectory}/lock)"`);
-  const followed = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 30_000 });
+  const followed = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 90_000 });
   const run = readRun(followed.exitCode, followed.stdout);
   t.is(run.status, 4, run.output);
   t.deepEqual(run.codes, ['E_INTERRUPTED']);

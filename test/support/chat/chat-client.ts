@@ -14,7 +14,7 @@ export interface ChatLogin {
 }
 
 /** How long a login and a message may take; the servers of the tests run emulated. */
-const patienceMs = 60_000;
+const patienceMs = 120_000;
 
 /**
  * Two people log in with STARTTLS and SASL, and one writes to the other. Returns what arrived.

@@ -39,7 +39,7 @@ export async function failingDisk(image: string, badSectors: readonly BadSector[
   };
   try {
     for (let waited = 0; !(Number(await inside('stat', '-c', '%s', exported)) > 0); waited += 1) {
-      if (waited > 100 || daemon.exitCode !== null) throw new Error('qemu-storage-daemon exported nothing');
+      if (waited > 600 || daemon.exitCode !== null) throw new Error('qemu-storage-daemon exported nothing');
       await delay(50);
     }
     const device = await inside('losetup', '--show', '--find', exported);

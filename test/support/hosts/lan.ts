@@ -126,7 +126,7 @@ export class Lan implements AsyncDisposable {
     if (options.address) await machine.must(`ip address add ${options.address}/${options.bits ?? 24} broadcast + dev eth0`);
     // Duplicate address detection would keep the link-local address back for a second.
     await machine.must('sysctl -qw net.ipv6.conf.eth0.accept_dad=0 && ip link set eth0 up');
-    for (let attempts = 0; attempts < 100; attempts++) {
+    for (let attempts = 0; attempts < 500; attempts++) {
       if (/inet6 fe80/.test((await machine.exec('ip -6 address show dev eth0 -tentative')).stdout)) return machine;
       await delay(20);
     }

@@ -52,7 +52,7 @@ export interface ThrowawayHostOptions {
   readonly diskMiB?: number;
 }
 
-const readyWithinMs = 60_000;
+const readyWithinMs = 120_000;
 /** Whatever a program's status is, the test decides what it means; -1 stands for a signal. */
 const everyOutcome = Array.from({ length: 257 }, (_, index) => index - 1);
 const context = createContext();

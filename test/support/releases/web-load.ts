@@ -1,4 +1,5 @@
 import http from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export interface LoadResult {
   /** Each different answer, in the order in which they were first seen. */
@@ -14,6 +15,9 @@ export interface LoadTarget {
   readonly host: string;
 }
 
+/** Hundreds of requests a second, and yet some of the processor left for the device. */
+const pauseMs = 5;
+
 /** Asks over and over, from several clients at once, until it is stopped: short GETs, and POSTs that take their time. */
 export function startLoad(target: LoadTarget): { stop(): Promise<LoadResult> } {
   const agent = new http.Agent({ keepAlive: true });
@@ -27,6 +31,7 @@ export function startLoad(target: LoadTarget): { stop(): Promise<LoadResult> } {
       const { status, text } = await ask(target, path, { method, agent }).catch((error: unknown) => ({ status: 0, text: String(error) }));
       if (status === 200) answers.add(text.trim());
       else failures.push(`${method} ${path}: ${status} ${text.slice(0, 100)}`);
+      await delay(pauseMs);
     }
   };
   const clients = [client('GET', '/version'), client('GET', '/version'), client('GET', '/version'), client('POST', '/cgi-bin/slow'), client('POST', '/cgi-bin/slow')];

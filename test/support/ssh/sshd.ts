@@ -147,7 +147,7 @@ export class Sshd implements AsyncDisposable {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#log += text;
     });
-    for (let attempts = 0; attempts < 200; attempts++) {
+    for (let attempts = 0; attempts < 1200; attempts++) {
       if (child.exitCode !== null) throw new Error(`sshd did not start: ${this.#log}`);
       if (await greets(this.port)) return;
       await new Promise((resolve) => setTimeout(resolve, 25));

@@ -88,7 +88,7 @@ test.serial('interrupted on a link that stands: next to nothing is sent twice', 
 test.serial('the sending process is killed: the next one goes on', async (t) => {
   await using link = await Link.to(uploads.sshd.port);
   const file = await uploads.target();
-  const sizeBytes = 64 * mebibyte;
+  const sizeBytes = 96 * mebibyte;
   const { configFile } = await uploads.clientOf(link);
   const script = path.resolve(import.meta.dirname, '../../../support/ssh/upload-once.ts');
   const child = spawnTied([node, script, configFile, file, String(sizeBytes)]);

@@ -1,0 +1,51 @@
+/**
+ * AVA for `npm test`: three files at a time, because most integration tests wait (for gates, links, timeouts) and do not
+ * keep a processor busy. Files are independent of each other: what they share has a lock of the product, everything else
+ * has a name of its own.
+ *
+ * The last file to end bounds the run, so the long ones begin first; the two that emulate ARM all the time, and those that
+ * put a load on a server, do not begin together. Files that are not listed come behind them, unit tests last.
+ */
+const longFirst = [
+  'bake/card',
+  'ship/follow-link',
+  'updater/rollout',
+  'updater/lock',
+  'ship/faults',
+  'services/stop-first',
+  'services/gate',
+  'pipeline',
+  'updater/killed',
+  'ship/backup',
+  'services/start-first-killed',
+  'updater/retention-disk',
+  'services/start-first',
+  'build/build-base',
+  'ship/fleet',
+  'ssh/command',
+  'bake/customise',
+  'ship/registry-transport',
+  'updater/retention',
+  'services/samples',
+  'services/oneshot',
+  'bake/boot-initramfs',
+  'updater/xmpp',
+  'ssh/login',
+  'ship/registry-interrupted',
+].map((name) => `test/integration/${name}.test.ts`);
+
+function rank(file) {
+  const listed = longFirst.findIndex((name) => file.endsWith(`/${name}`));
+  if (listed >= 0) return listed;
+  if (file.includes('/test/integration/')) return longFirst.length;
+  return longFirst.length + (file.includes('/test/cli/') ? 1 : 2);
+}
+
+export default {
+  extensions: ['ts'],
+  files: ['test/**/*.test.ts'],
+  timeout: '5m',
+  workerThreads: false,
+  concurrency: 3,
+  sortTestFiles: (one, other) => rank(one) - rank(other) || one.localeCompare(other),
+};
