@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readAccount, type Account, type AccountEntry } from '../test/faults/account.ts';
-import { faults, points } from '../test/faults/scenarios.ts';
+import { readAccount, type Account, type AccountEntry } from '../test/faults/matrix/account.ts';
+import { faults, points } from '../test/faults/matrix/scenarios.ts';
 
 /** Makes docs/faults.md of what the last `npm run test:faults` has found (build/faults/account.json). */
 const stores = ['overlay2', 'containerd'] as const;
@@ -18,7 +18,7 @@ function page({ entries, stores: facts }: Account): string {
     `A run of ${entries.length} scenarios in ${minutes.toFixed(0)} minutes: ${entries.length - broken.length} kept every invariant, ${broken.length} did not. ${records} records were acknowledged meanwhile.`,
     '',
     'Each scenario brings a release onto a host that runs another one, holds the updater at a point of the rollout, does the',
-    'harm there, and asks an observer (test/faults/observer.py) which shares no code with the updater: one release runs, whole,',
+    'harm there, and asks an observer (test/faults/bench/observer.py) which shares no code with the updater: one release runs, whole,',
     'answering, and named by `current`; every record that the service acknowledged is in its volume, in the format of the',
     'release that runs; a rollback has what it needs; no other container, image, volume, layer or file is left.',
     '',

@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { devicePaths } from '../../src/device/files.ts';
-import type { Release } from '../../src/release/read-release.ts';
-import { Device } from '../device/device.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import type { Release } from '../../../src/release/read-release.ts';
+import { Device } from '../../device/device.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { layDown, recordsPort, recordsRelease, type RecordsRelease } from './records-release.ts';
-import type { Point, Store } from './scenarios.ts';
+import type { Point, Store } from '../matrix/scenarios.ts';
 
 /** What the observer says. */
 export interface Verdict {
