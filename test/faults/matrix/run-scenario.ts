@@ -36,7 +36,7 @@ export async function runScenario(bench: FaultBench, scenario: Scenario): Promis
   const unaided = verdict.violations.length === 0 && scenario.fault !== 'host killed';
   const early = scenario.unaided ? verdict.violations.map((text) => `before any boot: ${text}`) : [];
   if (scenario.fault === 'disk full') await bench.device.host.fillDisk(undefined);
-  if (!unaided || scenario.fault === 'updater killed') {
+  if (!unaided) {
     if (scenario.fault !== 'host killed') await bench.boot();
     verdict = await bench.observe({ releases, strict: false, waitSeconds: 5 });
   }
