@@ -27,7 +27,7 @@ function page({ entries, stores: facts }: Account): string {
     ...faults.map((fault) => faultRow(fault, entries.filter((entry) => entry.fault === fault))),
     '',
     '`host killed`: all processes of the host at once, its disk stays; `updater boot` follows as at any boot. `updater killed`: what it',
-    'left is finished by the next boot or run. `engine killed`: started again after two seconds, as its unit says. `disk full`: not a byte is left.',
+    'left is finished by the boot that its guard begins. `engine killed`: started again after two seconds, and with it `updater boot`, as the units say. `disk full`: not a byte is left.',
     '`journal half written`: the host ends while the next journal is written. `journal torn`: the journal itself becomes empty, half,',
     'zeros or noise. Power cuts with pages that never reached the disk need a machine of their own: `npm run test:cards`.',
     '',
