@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { readAccount, type Account, type AccountEntry } from '../test/faults/account.ts';
-import { faults, points } from '../test/faults/scenarios.ts';
+import { readAccount, type Account, type AccountEntry } from '../test/faults/matrix/account.ts';
+import { faults, points } from '../test/faults/matrix/scenarios.ts';
 
 /** Makes docs/internals/faults.md of what the last `npm run test:faults` has found (build/faults/account.json). */
 const stores = ['overlay2', 'containerd'] as const;
@@ -18,7 +18,7 @@ function page({ entries, stores: facts }: Account): string {
     `A run of ${entries.length} scenarios in ${minutes.toFixed(0)} minutes: ${entries.length - broken.length} kept every invariant, ${broken.length} did not. ${records} records were acknowledged meanwhile.`,
     '',
     'Each scenario brings a release onto a host that runs another one, holds the updater at a point of the rollout, does the',
-    'harm there, and asks an observer (test/faults/observer.py) which shares no code with the updater: one release runs, whole,',
+    'harm there, and asks an observer (test/faults/bench/observer.py) which shares no code with the updater: one release runs, whole,',
     'answering, and named by `current`; every record that the service acknowledged is in its volume, in the format of the',
     'release that runs; a rollback has what it needs; no other container, image, volume, layer or file is left.',
     '',
@@ -27,7 +27,7 @@ function page({ entries, stores: facts }: Account): string {
     ...faults.map((fault) => faultRow(fault, entries.filter((entry) => entry.fault === fault))),
     '',
     '`host killed`: all processes of the host at once, its disk stays; `updater boot` follows as at any boot. `updater killed`: what it',
-    'left is finished by the next boot or run. `engine killed`: started again after two seconds, as its unit says. `disk full`: not a byte is left.',
+    'left is finished by the boot that its guard begins. `engine killed`: started again after two seconds, and with it `updater boot`, as the units say. `disk full`: not a byte is left.',
     '`journal half written`: the host ends while the next journal is written. `journal torn`: the journal itself becomes empty, half,',
     'zeros or noise. Power cuts with pages that never reached the disk need a machine of their own: `npm run test:cards`.',
     '',

@@ -136,7 +136,15 @@ async function layFiles(connection: Connection): Promise<string[]> {
     if (there.get(file.target) === createHash('sha256').update(content).digest('hex')) continue;
     if (await layFile(connection, file, content)) changed.push(file.target);
   }
+  await removeOldParts(connection);
   return changed;
+}
+
+/** Parts of an older updater that this one does not have; the new program reads them no more. */
+async function removeOldParts(connection: Connection): Promise<void> {
+  const directory = `${devicePaths.libraryDirectory}/updater.d`;
+  const ours = deviceFiles().flatMap(({ target }) => ['!', '-path', target]);
+  await connection.run(['find', directory, '-type', 'f', ...ours, '-delete'], { sudo: true });
 }
 
 async function layFile(connection: Connection, file: DeviceFile, content: Buffer): Promise<boolean> {

@@ -7,7 +7,7 @@ import { createContext } from '../../src/context.ts';
 import { parsePlatform } from '../../src/oci/platform.ts';
 import { readRelease } from '../../src/release/read-release.ts';
 import { bakeCard, makeCardSite, releaseOfCard, type CardSite } from '../support/cards/baked-card.ts';
-import { assertCleanCard, cutAtState, shipTo } from '../support/cards/card-cuts.ts';
+import { assertCleanCard, cutAtState, killEngine, killUpdaterAtState, shipTo } from '../support/cards/card-cuts.ts';
 import { reportOfCard } from '../support/cards/card-report.ts';
 import type { CommandLineResult } from '../support/command-line.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -108,6 +108,22 @@ export function testCards(platformText: string): void {
   test.serial('it takes an update and a rollback', async (t) => {
     t.timeout(hour);
     await ship(t, 'update', 'card', '--release', second.directory);
+    await healthy(t, second);
+    await ship(t, 'rollback', 'card');
+    await healthy(t, first);
+  });
+
+  test.serial('an engine that is killed comes back, and what runs with it', async (t) => {
+    t.timeout(hour);
+    t.deepEqual(await killEngine(device), ['success', 'chat-server-1 running']);
+    await healthy(t, first);
+  });
+
+  test.serial('an update whose updater is killed ends well by itself', async (t) => {
+    t.timeout(hour);
+    const updating = ship(t, 'update', 'card', '--release', second.directory);
+    t.log(`killed at '${await killUpdaterAtState(device, second.id, 'stopped')}'`);
+    await updating;
     await healthy(t, second);
     await ship(t, 'rollback', 'card');
     await healthy(t, first);

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { deviceFiles, devicePaths, updaterVersion } from '../../src/device/files.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { staticBusybox } from './busybox.ts';
 
 const execute = promisify(execFile);
@@ -22,6 +23,17 @@ test('lays down the program, every part that it reads, and the unit that boots i
   }
   const unit = await readFile(deviceFiles().find(({ target }) => target === devicePaths.unit)!.source, 'utf8');
   t.true(unit.includes(`ExecStart=${devicePaths.updater} boot\n`));
+});
+
+test('systemd takes the unit, and starts it with every start of the engine', async (t) => {
+  const directory = await temporaryDirectory('unit');
+  const copy = path.join(directory, path.basename(devicePaths.unit));
+  const unit = await readFile(deviceFiles().find(({ target }) => target === devicePaths.unit)!.source, 'utf8');
+  // The program exists on the device, not here.
+  await writeFile(copy, unit.replaceAll(devicePaths.updater, updater));
+  t.is((await execute('systemd-analyze', ['verify', '--man=no', copy])).stderr, '');
+  t.deepEqual(/^WantedBy=(.*)$/m.exec(unit)?.[1]?.split(' '), ['multi-user.target', 'docker.service']);
+  t.notRegex(unit, /^(RemainAfterExit|Requires|PartOf|BindsTo)=/m, 'one that stays active is not started again; one that is bound is ended with the engine');
 });
 
 test('the updater knows its version and the same paths', async (t) => {

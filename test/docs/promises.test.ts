@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { planScenarios, titleOf } from '../faults/scenarios.ts';
+import { planScenarios, titleOf } from '../faults/matrix/scenarios.ts';
 
 const repository = path.resolve(import.meta.dirname, '../..');
 

@@ -1,8 +1,8 @@
 import test from 'ava';
-import { FaultBench } from './fault-bench.ts';
-import { planScenarios, titleOf, type Store } from './scenarios.ts';
-import { runScenario } from './run-scenario.ts';
-import { beginAccount, recordOutcome, recordStore } from './account.ts';
+import { FaultBench } from './bench/fault-bench.ts';
+import { planScenarios, titleOf, type Store } from './matrix/scenarios.ts';
+import { runScenario } from './matrix/run-scenario.ts';
+import { beginAccount, recordOutcome, recordStore } from './matrix/account.ts';
 
 /** The whole kill matrix, half an hour; `npm run test:faults`. Needs root, Linux, dockerd, sshd, python3; fails without. */
 const stores: readonly Store[] = ['overlay2', 'containerd'];

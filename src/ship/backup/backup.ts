@@ -73,7 +73,7 @@ async function readContents({ connection }: Device, name: string): Promise<CopyC
   return parseContents(stdout);
 }
 
-/** Lines of `KEY TAB VALUE...` (src/device/updater.d/backup.sh, describe_copy). */
+/** Lines of `KEY TAB VALUE...` (src/device/updater.d/data/backup.sh, describe_copy). */
 export function parseContents(text: string): CopyContents {
   const lines = text.split('\n').map((line) => line.split('\t'));
   const values = (key: string) => lines.filter(([first]) => first === key).map(([, ...rest]) => rest);

@@ -104,7 +104,7 @@ interface ProbeOptions {
 async function probe(port: number, { host = '127.0.0.1', starttls = 'none', name = 'chat.test', days = 7, trust = 'any', authorities, shell = ['dash'] }: ProbeOptions): Promise<string> {
   const script = `set -u; STATE_DIR=/x TAB=$(printf '\\t') scratch=$(mktemp -d)
     trap 'rm -rf "$scratch"' EXIT
-    . '${parts}/log.sh'; . '${parts}/probes/probe.sh'; . '${parts}/probes/tls.sh'
+    . '${parts}/run/log.sh'; . '${parts}/probes/probe.sh'; . '${parts}/probes/tls.sh'
     probe_tls "$@" || printf '%s' "$probe_answer"`;
   const env = { ...process.env, LC_ALL: 'C', ...(authorities ? { SSL_CERT_FILE: authorities } : {}) };
   const { stdout } = await execute(shell[0]!, [...shell.slice(1), '-c', script, 'sh', host, String(port), starttls, name, String(days), trust], { env });

@@ -1,7 +1,7 @@
 import test from 'ava';
-import { FaultBench } from '../../faults/fault-bench.ts';
-import { runScenario } from '../../faults/run-scenario.ts';
-import { planScenarios, titleOf, type Fault } from '../../faults/scenarios.ts';
+import { FaultBench } from '../../faults/bench/fault-bench.ts';
+import { runScenario } from '../../faults/matrix/run-scenario.ts';
+import { planScenarios, titleOf, type Fault } from '../../faults/matrix/scenarios.ts';
 
 /** A part of the kill matrix (test/faults): each kind of fault once, where it hurts. Needs root, Linux, dockerd, sshd, python3. */
 const part: readonly (readonly [fault: Fault, point: string])[] = [

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { execa } from 'execa';
+import { devicePaths } from '../../../src/device/files.ts';
 import type { Release } from '../../../src/release/read-release.ts';
 import { entry, node, proseShip, type CommandLineResult } from '../../support/command-line.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
@@ -61,7 +62,11 @@ test.serial('provision goes on with the others, both at once, and tells who is n
   t.like(provisioned.result['error'], { code: 'E_HOSTS_FAILED' });
   const events = provisioned.stdout.split('\n').filter((line) => /"id":"pi[12]","title":"Make pi[12] ready","state":"(started|done)"/.test(line));
   t.deepEqual(events.map((line) => /"state":"(\w+)"/.exec(line)![1]), ['started', 'started', 'done', 'done']);
+  const parts = async () => (await hosts.get('pi1')!.exec(`find ${devicePaths.libraryDirectory} -type f | sort`)).stdout;
+  const before = await parts();
+  await hosts.get('pi1')!.exec(`touch ${devicePaths.libraryDirectory}/updater.d/of-an-older-version.sh`);
   t.is((await run('provision', 'pi1', 'pi2')).exitCode, 0);
+  t.is(await parts(), before);
 });
 
 test.serial('status shows every host, though the first is dead', async (t) => {

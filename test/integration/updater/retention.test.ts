@@ -56,3 +56,20 @@ test.serial('images without a name go when they are of a release, and stay when 
     t.deepEqual((await kept(device)).releases, ['1.1.0', '1.2.0']);
   });
 });
+
+test.serial('an upload that somebody still sends stays whatever the clock says; one that was given up goes', async (t) => {
+  t.timeout(60_000);
+  await withDevice({}, async (device) => {
+    const uploads = async () => (await device.host.exec(`ls ${devicePaths.incomingDirectory}`)).stdout.split('\n').filter(Boolean);
+    // The board had no clock yet when they came; `resumed` got something since.
+    const { stdout: sender } = await device.host.exec(`set -e; cd ${devicePaths.incomingDirectory}
+      mkdir -p sent/images given-up/images resumed/images; touch sent/images/.a.part given-up/images/.b.part
+      sleep 300 >>sent/images/.a.part 2>/dev/null & echo $!
+      find . -mindepth 1 -exec touch -d 1970-01-02 {} +; touch resumed/images/.c.part`);
+    t.is((await device.run('prune')).status, 0);
+    t.deepEqual(await uploads(), ['resumed', 'sent']);
+    await device.host.exec(`kill ${sender.trim()}`);
+    t.is((await device.run('prune')).status, 0);
+    t.deepEqual(await uploads(), ['resumed']);
+  });
+});

@@ -42,7 +42,7 @@ async function startProsody(configuration: string): Promise<void> {
 
 async function probe(call: string): Promise<{ passed: boolean; answer: string }> {
   const result = await host.exec(`STATE_DIR=/x TAB=$(printf '\\t') scratch=$(mktemp -d)
-    . /parts/log.sh; . /parts/probes/probe.sh
+    . /parts/run/log.sh; . /parts/probes/probe.sh
     probe_seconds=4 # of fifteen: what does not answer costs them each time
     ${call}; status=$?; printf '%s' "$probe_answer"; exit $status`);
   return { passed: result.exitCode === 0, answer: result.stdout };

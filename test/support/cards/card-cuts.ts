@@ -11,15 +11,39 @@ import { proseShip, type CommandLineResult } from '../command-line.ts';
 const states = ['uploaded', 'verified', 'loaded', 'synced', 'stopped', 'snapshotted', 'started', 'gated', 'committed'] as const;
 export type State = (typeof states)[number];
 
-/** Pulls the plug as soon as the journal says that a release has come so far, or further. @returns what it said then */
-export async function cutAtState(device: BootedDevice, releaseId: string, state: State): Promise<string> {
+/** Runs `harm` on the device as soon as the journal says that a release has come so far, or further. @returns what it said then */
+async function harmAtState(device: BootedDevice, { releaseId, state, harm }: { releaseId: string; state: State; harm: string }): Promise<string> {
   const reached = states.slice(states.indexOf(state)).join('|');
   const journal = '/var/lib/prose-ship/journal';
-  const script = `until grep -q "^id	${releaseId}$" ${journal} && grep -qE "^state	(${reached})$" ${journal}; do sleep 0.1; done; sed -n 's/^state	//p' ${journal}`;
+  const script = `until grep -q "^id	${releaseId}$" ${journal} && grep -qE "^state	(${reached})$" ${journal}; do sleep 0.1; done; ${harm}; sed -n 's/^state	//p' ${journal}`;
   await device.waitForSsh();
   const { stdout } = await device.exec(['sh', '-c', script], { sudo: true, timeoutMs: 600_000 });
-  await device.powerCut();
   return stdout.trim();
+}
+
+/** Pulls the plug as soon as a release has come so far, or further. @returns how far it was */
+export async function cutAtState(device: BootedDevice, releaseId: string, state: State): Promise<string> {
+  const cutAt = await harmAtState(device, { releaseId, state, harm: ':' });
+  await device.powerCut();
+  return cutAt;
+}
+
+/** Kills the updater, and nothing else, as soon as a release has come so far, or further. @returns how far it was */
+export async function killUpdaterAtState(device: BootedDevice, releaseId: string, state: State): Promise<string> {
+  return harmAtState(device, { releaseId, state, harm: `kill -KILL "$(awk '$1 == "pid" { print $2 }' /var/lib/prose-ship/lock)"` });
+}
+
+/** Kills the engine; @returns what its unit's start brought about: how the updater's run ended, and the containers */
+export async function killEngine(device: BootedDevice): Promise<string[]> {
+  const script = String.raw`
+    show() { systemctl show -p "$2" --value "$1"; }
+    begun=$(show prose-ship.service ExecMainStartTimestampMonotonic)
+    kill -KILL "$(show docker.service MainPID)"
+    until [ "$(show prose-ship.service ExecMainStartTimestampMonotonic)" != "$begun" ] && [ "$(show prose-ship.service ActiveState)" = inactive ]; do sleep 1; done
+    show prose-ship.service Result
+    docker ps --format '{{.Names}} {{.State}}'`;
+  const { stdout } = await device.exec(['sh', '-c', script], { sudo: true, timeoutMs: 600_000 });
+  return stdout.trim().split('\n');
 }
 
 /** `prose-ship ARGS` against the device, whose host key is taken over from the boot's own login. */

@@ -74,9 +74,17 @@ remove_nameless_images() {
 }
 
 prune_leftovers() {
-  # What an interrupted upload left; one that is under way now is younger than a day.
-  find "$INCOMING_DIR" -mindepth 1 -maxdepth 1 -mtime +0 -exec rm -rf {} + 2>/dev/null
+  for upload in "$INCOMING_DIR"/* "$INCOMING_DIR"/.[!.]*; do
+    if is_abandoned "$upload"; then rm -rf "$upload"; fi
+  done
   # Logs are small; the newest twenty tell enough.
   find "$LOG_DIR" -type f -name '*.log' -printf '%T@ %p\n' | sort -rn | sed -e '1,20d' -e 's/^[^ ]* //' |
     while IFS= read -r log; do rm -f "$log"; done
+}
+
+# is_abandoned UPLOAD: nothing in it is younger than a day, and nobody has it open: dates alone say nothing where a clock
+# leaps from 1970 to today while the upload lasts.
+is_abandoned() {
+  [ -e "$1" ] && [ -z "$(find "$1" -mtime -1 -print -quit)" ] &&
+    [ -z "$(find /proc/[0-9]*/fd -maxdepth 1 -lname "$(readlink -f "$1")/*" -print -quit 2>/dev/null)" ]
 }

@@ -3,7 +3,7 @@
 
 # start [log=NAME] VERB ARGS: systemd takes it as a unit of its own where it runs (a session's end kills its other
 # processes); elsewhere a new session without terminal does. Whoever makes the log starts the run: one who got no answer
-# asks again with the same name.
+# asks again with the same name. Beside the run lives its guard (guard.sh).
 verb_start() {
   trap '' HUP PIPE
   name=
@@ -39,11 +39,12 @@ verb_start() {
 
 start_apart() {
   if [ -d /run/systemd/system ]; then
-    systemd-run --quiet --collect --unit="prose-ship-${name%.log}" --property=After=docker.service \
-      --setenv=PROSE_SHIP_LOG="$name" --setenv=PROSE_SHIP_OPERATOR="$(operator)" -- "$UPDATER" "$@" ||
+    # Else systemd would end the guard too when the kernel kills a run for want of memory.
+    systemd-run --quiet --collect --unit="prose-ship-${name%.log}" --property=After=docker.service --property=OOMPolicy=continue \
+      --setenv=PROSE_SHIP_LOG="$name" --setenv=PROSE_SHIP_OPERATOR="$(operator)" -- "$UPDATER" guard "$@" ||
       { rm -f "$LOG_DIR/$name"; exit 1; }
   else
-    PROSE_SHIP_LOG=$name PROSE_SHIP_OPERATOR=$(operator) SSH_CONNECTION='' setsid "$UPDATER" "$@" </dev/null >/dev/null 2>&1 &
+    PROSE_SHIP_LOG=$name PROSE_SHIP_OPERATOR=$(operator) SSH_CONNECTION='' setsid "$UPDATER" guard "$@" </dev/null >/dev/null 2>&1 &
   fi
 }
 
@@ -72,7 +73,7 @@ verb_follow() {
     fi
     partial=$partial$line
     if [ "$writer" = dead ]; then
-      printf '%s\terror\tE_INTERRUPTED\tthe updater was killed; its next run or boot finishes or reverts\n' "$(date +%s)"
+      printf '%s\terror\tE_INTERRUPTED\tthe updater was killed; the run or boot that comes next finishes or reverts\n' "$(date +%s)"
       exit 1
     fi
     # Looked at before the last read, so that nothing written in between is missed.

@@ -7,7 +7,7 @@
 LOCK_FILE=$STATE_DIR/lock
 # In memory: written at every step, and worth nothing after a boot.
 HEARTBEAT_FILE=/run/prose-ship/heartbeat
-# At boot, or after a kill, a last child may need a moment to end.
+# After a kill a last child may need a moment to end.
 lock_wait_seconds=5
 # Longer than any step that says nothing: a large image is loaded, the data is copied.
 hung_after_seconds=1800
@@ -29,6 +29,8 @@ heartbeat() {
 take_lock() {
   exec 7>>"$LOCK_FILE"
   wait_seconds=$lock_wait_seconds
+  # An engine that came up anew calls for a boot (prose-ship.service), maybe while somebody is at work.
+  [ "$1" != boot ] || wait_seconds=$hung_after_seconds
   [ "$steal" = no ] || wait_seconds=0
   if ! flock -w "$wait_seconds" 7; then
     read_lock

@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
-import { devicePaths } from '../../src/device/files.ts';
-import type { Release } from '../../src/release/read-release.ts';
-import { entry, node } from '../support/command-line.ts';
-import type { FaultBench } from './fault-bench.ts';
-import { layDown } from './records-release.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import type { Release } from '../../../src/release/read-release.ts';
+import { entry, node } from '../../support/command-line.ts';
+import type { FaultBench } from '../bench/fault-bench.ts';
+import { layDown } from '../bench/records-release.ts';
 import { points, type End, type Fault, type Scenario } from './scenarios.ts';
 
 export interface Outcome {
@@ -36,7 +36,7 @@ export async function runScenario(bench: FaultBench, scenario: Scenario): Promis
   const unaided = verdict.violations.length === 0 && scenario.fault !== 'host killed';
   const early = scenario.unaided ? verdict.violations.map((text) => `before any boot: ${text}`) : [];
   if (scenario.fault === 'disk full') await bench.device.host.fillDisk(undefined);
-  if (!unaided || scenario.fault === 'updater killed') {
+  if (!unaided) {
     if (scenario.fault !== 'host killed') await bench.boot();
     verdict = await bench.observe({ releases, strict: false, waitSeconds: 20 });
   }

@@ -4,8 +4,11 @@
 # recover_unfinished: what an earlier run left half-way (killed, power cut) is finished or reverted before anything new.
 recover_unfinished() {
   recover_data || return 1
-  journal_load || return 0
-  [ "$j_next" != - ] || return 0
+  if ! journal_load || [ "$j_next" = - ]; then
+    # A run that was killed right after its last step could not do so any more.
+    free_reserve
+    return 0
+  fi
   unfinished=$j_id
   log_info "found release $j_id at '$j_state' on the way to '$j_next'"
   engine_answers || return 1

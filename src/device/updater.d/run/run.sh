@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# The frame in which every changing verb runs: log, lock (run/lock.sh), signals, audit.
+# The frame in which every changing verb runs: log, lock (lock.sh), signals, audit.
 
 # run_logged VERB ARGS: opens the log, takes the lock, runs verb_VERB, writes the `end` line, exits.
 # The log stays locked (flock) for as long as its writer lives: so `follow` knows a log whose writer was killed.

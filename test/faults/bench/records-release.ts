@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { archiveComponent } from '../../src/build/archive-images.ts';
-import { createContext } from '../../src/context.ts';
-import { devicePaths } from '../../src/device/files.ts';
-import { packRelease, releaseDirectory } from '../../src/release/pack-release.ts';
-import type { Release } from '../../src/release/read-release.ts';
-import { loadDeployment } from '../../src/site/load.ts';
-import { staticBusybox } from '../device/busybox.ts';
-import { imageLayout } from '../support/releases/image-layout.ts';
+import { archiveComponent } from '../../../src/build/archive-images.ts';
+import { createContext } from '../../../src/context.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import { packRelease, releaseDirectory } from '../../../src/release/pack-release.ts';
+import type { Release } from '../../../src/release/read-release.ts';
+import { loadDeployment } from '../../../src/site/load.ts';
+import { staticBusybox } from '../../device/busybox.ts';
+import { imageLayout } from '../../support/releases/image-layout.ts';
 
 /**
  * A small stack with data: `records` appends what it is asked to a file of its volume and answers once that is on the

@@ -59,15 +59,15 @@ export interface Scenario {
   /** The new release changes the format of the data. */
   readonly dataChanges: boolean;
   readonly ends: readonly End[];
-  /** Must be well without a boot or another run; otherwise the next boot may be what mends it. */
+  /** Must be well without a boot of the host or anybody's doing; otherwise the next boot may be what mends it. */
   readonly unaided: boolean;
 }
 
 /** What the laptop does ends with the upload: from then on the host goes on by itself. */
 const ofLaptop: readonly Fault[] = ['laptop killed', 'link cut'];
 const preparing: readonly string[] = ['uploaded', 'verified', 'loaded'];
-const stopping: readonly string[] = ['proven', 'stopping', 'stopped', 'copying data', 'snapshotted', 'starting'];
 const ofJournal: readonly Fault[] = ['journal half written', 'journal torn'];
+const ofPower: readonly Fault[] = ['host killed', ...ofJournal];
 
 export function planScenarios(stores: readonly Store[]): Scenario[] {
   return stores.flatMap((store) =>
@@ -90,8 +90,7 @@ function planScenario(store: Store, point: Point, fault: Fault): Scenario {
     fault,
     dataChanges: point.data === true || parity,
     ends: endsOf(point, fault),
-    // An engine that was killed starts no container again by itself (26.1); from the stop on the updater does.
-    unaided: ofLaptop.includes(fault) || fault === 'disk full' || (fault === 'engine killed' && stopping.includes(point.name)),
+    unaided: !ofPower.includes(fault),
   };
 }
 

@@ -1,10 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { devicePaths } from '../../../src/device/files.ts';
-import { rolloutStates } from '../../../src/device/rollout-log.ts';
-import { Device } from '../../device/device.ts';
-import { neverWell, release, web } from '../../device/web-service.ts';
+import { devicePaths } from '../../../../src/device/files.ts';
+import { rolloutStates } from '../../../../src/device/rollout-log.ts';
+import { Device } from '../../../device/device.ts';
+import { neverWell, release, web } from '../../../device/web-service.ts';
 
 let device: Device;
 
@@ -35,7 +35,7 @@ for (const [index, state] of rolloutStates.entries()) {
     t.like(journal, { id, state: failing ? 'rolled-back' : 'committed', next: '-' });
     t.is(await device.answer(), failing ? '6.8.0' : content);
     t.is((await device.inventory()).currentId === id, !failing);
-    t.is((await device.host.exec('ls -d /tmp/updater-*')).stdout, '', 'no scratch space stays');
+    t.is((await device.host.exec(`ls -d /tmp/updater-* ${devicePaths.stateDirectory}/reserve`)).stdout, '', 'neither scratch space nor what was set aside stays');
   });
 }
 
@@ -70,7 +70,9 @@ test.serial('data goes back under nothing that runs, even if the engine started 
 
 test.serial('a killed run is over for who follows it, and the next run cleans up first', async (t) => {
   const id = await device.upload(release('7.1.0', { timeoutSeconds: 30, services: [web('7.1.0', neverWell)] }));
-  const log = (await device.host.exec(`${devicePaths.updater} start rollout ${id}`)).stdout.trim();
+  const log = 'killed.log';
+  await device.host.exec(`PROSE_SHIP_LOG=${log} setsid ${devicePaths.updater} rollout ${id} >/dev/null 2>&1 </dev/null &
+    until [ -s ${devicePaths.stateDirectory}/log/${log} ]; do sleep 0.1; done`, { timeoutMs: 60_000 });
   const following = device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 90_000 });
   await device.host.exec(`until grep -q gate ${devicePaths.stateDirectory}/log/${log}; do sleep 0.1; done
     kill -KILL "$(awk '$1 == "pid" { print $2 }' ${devicePaths.stateDirectory}/lock)"`, { timeoutMs: 60_000 });

@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { devicePaths } from '../../src/device/files.ts';
-import type { Release } from '../../src/release/read-release.ts';
-import { Device } from '../device/device.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
+import { devicePaths } from '../../../src/device/files.ts';
+import type { Release } from '../../../src/release/read-release.ts';
+import { Device } from '../../device/device.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { layDown, recordsPort, recordsRelease, type RecordsRelease } from './records-release.ts';
-import type { Point, Store } from './scenarios.ts';
+import type { Point, Store } from '../matrix/scenarios.ts';
 
 /** What the observer says. */
 export interface Verdict {
@@ -113,9 +113,10 @@ export class FaultBench {
     await writeFile(path.join(directory, 'go'), '');
   }
 
-  /** Waits until no updater holds the lock. */
+  /** Waits until no updater is at work, nor the guard of one, nor the boot that an engine's start calls for. */
   async settled(withinSeconds = 90): Promise<void> {
-    const { exitCode } = await this.device.host.exec(`flock -w ${withinSeconds} ${devicePaths.stateDirectory}/lock true`, { timeoutMs: (withinSeconds + 10) * 1000 });
+    const busy = `pgrep -f '/updater [gb](uard|oot)( |$)' || ! flock -n ${devicePaths.stateDirectory}/lock true`;
+    const { exitCode } = await this.device.host.exec(`timeout ${withinSeconds} sh -c "while ${busy}; do sleep 0.1; done"`, { timeoutMs: (withinSeconds + 10) * 1000 });
     if (exitCode !== 0) throw new Error(`The updater does not end: ${await this.log()}`);
   }
 
@@ -152,13 +153,14 @@ export class FaultBench {
     await this.#succeed(`dd if=/dev/zero of=${devicePaths.stateDirectory}/.filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>${devicePaths.stateDirectory}/.filler; true`);
   }
 
-  /** As systemd restarts it. */
+  /** As systemd restarts it, and with it prose-ship.service. */
   async startEngine(): Promise<void> {
     await this.#succeed('setsid dockerd --config-file /etc/docker/throwaway.json >>/var/log/dockerd.log 2>&1 </dev/null &');
     for (let waitedMs = 0; (await this.device.host.exec('/usr/bin/docker version')).exitCode !== 0; waitedMs += 200) {
       if (waitedMs > 60_000) throw new Error('The engine did not come back');
       await delay(200);
     }
+    await this.#succeed(`setsid ${devicePaths.updater} boot >/dev/null 2>&1 </dev/null &`);
   }
 
   async reboot(): Promise<void> {

@@ -24,7 +24,7 @@ export interface StoreAccount {
   readonly engineMiB: number;
 }
 
-const file = path.resolve(import.meta.dirname, '../../build/faults/account.json');
+const file = path.resolve(import.meta.dirname, '../../../build/faults/account.json');
 
 /** Begins a new account; PROSE_SHIP_FAULTS_KEEP=1 goes on with the last one, to repeat single scenarios. */
 export async function beginAccount(): Promise<void> {
