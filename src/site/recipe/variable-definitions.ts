@@ -75,7 +75,8 @@ export function checkValues(
       const remedy = secret ? `Did you mean the secret '${secret}'? It goes under \`secrets\`, with where it comes from.` : suggest(name, open, 'The recipe has');
       problems.addToKey(path, 'E_UNKNOWN_VARIABLE', `The recipe has no variable '${name}'`, remedy);
     } else if (definition.type === 'secret') {
-      problems.add(path, 'E_SECRET_IN_PLAIN_TEXT', `\`${keyName(path)}\` is a secret`, `Remove it here and say under \`secrets\` where it comes from: ${name}: {env: ${name.toUpperCase()}}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}.`);
+      const spare = definition.generate ? 'Remove it: each host makes one of its own. Or' : 'Remove it here and';
+      problems.add(path, 'E_SECRET_IN_PLAIN_TEXT', `\`${keyName(path)}\` is a secret`, `${spare} say under \`secrets\` where it comes from: ${name}: {env: ${name.toUpperCase()}}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}.`);
     } else if (isGiven(value)) {
       const refusal = judgeValue(definition, value);
       if (refusal) problems.add(path, refusal.code, `\`${keyName(path)}\` ${show(value)} ${refusal.message}`, refusal.remedy);

@@ -1,36 +1,18 @@
-import { BlockList, isIP } from 'node:net';
 import semver from 'semver';
 import { ExitStatus, ShipError } from '../../errors.ts';
+import { isAddress, isPrivateAddress } from '../../host/address.ts';
 
 /** What templates and conditions may ask about a value; see docs/writing-a-recipe.md. */
 export const valueFilters: Readonly<Record<string, (value: unknown, ...rest: unknown[]) => unknown>> = {
-  is_address: (value) => isIP(String(value ?? '')) !== 0,
-  is_private_address: (value) => isPrivateAddress(String(value ?? '')),
-  semver: (value, range) => satisfies(String(value ?? ''), String(range ?? '')),
+  is_address: (value) => isAddress(textOf(value)),
+  is_private_address: (value) => isPrivateAddress(textOf(value)),
+  semver: (value, range) => satisfies(textOf(value), textOf(range)),
   not: (value) => value === false || value === null || value === undefined,
 };
 
-/** Addresses that nobody reaches from the internet (RFC 6890, the IANA special-purpose registries), examples left out. */
-const privateNetworks = new BlockList();
-for (const [network, bits] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-] as const) privateNetworks.addSubnet(network, bits, 'ipv4');
-for (const [network, bits] of [
-  ['::', 127],
-  ['fc00::', 7],
-  ['fe80::', 10],
-] as const) privateNetworks.addSubnet(network, bits, 'ipv6');
-
-/** Whether it is an address, IPv4 or IPv6, that only its own network or host can reach. */
-export function isPrivateAddress(address: string): boolean {
-  const version = isIP(address);
-  return version !== 0 && privateNetworks.check(address, version === 4 ? 'ipv4' : 'ipv6');
+/** What is neither text nor number is no address and no version. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }
 
 /** Pre-releases count like any version, as in `upgradeFrom`. */

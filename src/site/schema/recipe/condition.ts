@@ -9,5 +9,5 @@ export const when = z
     expression.describe('A condition, as behind `{% if`.'),
     z.array(expression).min(1).describe('Conditions that must all hold.'),
   ])
-  .describe('Condition on the variables and `site`, as behind `{% if`: `rooms`, `site.profile == "public" and web`. A list must hold as a whole. Without it: always.');
+  .describe('Condition on the variables and `site`, as behind `{% if`; of a list all must hold. Without it: always.');
 export type Condition = z.output<typeof when>;
