@@ -6,8 +6,15 @@ import { show } from '../yaml/validate.ts';
 
 type Given = string | number | boolean | readonly string[];
 
-/** Checks that each definition of a recipe makes sense by itself, its default included. */
-export function checkDefinitions(definitions: Readonly<Record<string, VariableDefinition>>, problems: Problems): void {
+/**
+ * Checks that each definition of a recipe makes sense by itself, its default included.
+ * @param isSettled Whether a variable needs no default of its own because each profile gives or requires it.
+ */
+export function checkDefinitions(
+  definitions: Readonly<Record<string, VariableDefinition>>,
+  problems: Problems,
+  isSettled: (name: string) => boolean = () => false,
+): void {
   for (const [name, definition] of Object.entries(definitions)) {
     const path = ['variables', name];
     const { type, required } = definition;
@@ -15,7 +22,11 @@ export function checkDefinitions(definitions: Readonly<Record<string, VariableDe
       problems.add([...path, 'default'], 'E_SECRET_IN_PLAIN_TEXT', `The secret variable '${name}' has a default`, 'Remove it; a site says where its secrets come from.');
       continue;
     }
-    if (type !== 'secret' && !required && definition.default === undefined) {
+    if (definition.generate && (type !== 'secret' || required)) {
+      const why = type === 'secret' ? 'is required of the site and made by the host' : 'is no secret';
+      problems.add([...path, 'generate'], 'E_BAD_VALUE', `\`${keyName(path)}\` ${why}`, '`generate: true` goes with the type secret, without `required: true`.');
+    }
+    if (type !== 'secret' && !required && definition.default === undefined && !isSettled(name)) {
       problems.addToKey(path, 'E_MISSING_VALUE', `\`${keyName(path)}\` has neither a default nor \`required: true\``, 'Give it a `default`, or make every site set it by `required: true`.');
     }
     for (const [key, types] of Object.entries(constraintTypes)) {
@@ -64,7 +75,8 @@ export function checkValues(
       const remedy = secret ? `Did you mean the secret '${secret}'? It goes under \`secrets\`, with where it comes from.` : suggest(name, open, 'The recipe has');
       problems.addToKey(path, 'E_UNKNOWN_VARIABLE', `The recipe has no variable '${name}'`, remedy);
     } else if (definition.type === 'secret') {
-      problems.add(path, 'E_SECRET_IN_PLAIN_TEXT', `\`${keyName(path)}\` is a secret`, `Remove it here and say under \`secrets\` where it comes from: ${name}: {env: ${name.toUpperCase()}}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}.`);
+      const spare = definition.generate ? 'Remove it: each host makes one of its own. Or' : 'Remove it here and';
+      problems.add(path, 'E_SECRET_IN_PLAIN_TEXT', `\`${keyName(path)}\` is a secret`, `${spare} say under \`secrets\` where it comes from: ${name}: {env: ${name.toUpperCase()}}, {file: PATH} or {command: [PROGRAM, ARGUMENT]}.`);
     } else if (isGiven(value)) {
       const refusal = judgeValue(definition, value);
       if (refusal) problems.add(path, refusal.code, `\`${keyName(path)}\` ${show(value)} ${refusal.message}`, refusal.remedy);

@@ -23,6 +23,11 @@ export function childSchema(schema: z.ZodType | undefined, key: string | number)
   return undefined;
 }
 
+/** What is said of a schema, outside or inside of `optional` and `default`. */
+export function descriptionOf(schema: z.ZodType | undefined): string | undefined {
+  return schema?.description ?? unwrap(schema)?.description;
+}
+
 function unwrap(schema: z.ZodType | undefined): z.ZodType | undefined {
   let inner = schema;
   while (inner instanceof z.ZodDefault || inner instanceof z.ZodOptional) inner = inner.unwrap() as z.ZodType;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Refusal } from '../schema/words.ts';
 import { suggest } from './nearest.ts';
 import { Problems, keyName } from './problems.ts';
-import { childSchema, keysOf } from './schema-keys.ts';
+import { childSchema, descriptionOf, keysOf } from './schema-keys.ts';
 import type { Path } from './source-document.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -105,7 +105,7 @@ function missingRemedy(schema: z.ZodType, path: Path): string {
 }
 
 function describe(schema: z.ZodType, path: Path): string | undefined {
-  return path.reduce<z.ZodType | undefined>(childSchema, schema)?.description;
+  return descriptionOf(path.reduce<z.ZodType | undefined>(childSchema, schema));
 }
 
 function valueRemedy(issue: Issue, schema: z.ZodType, path: Path): string {
