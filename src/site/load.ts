@@ -5,6 +5,7 @@ import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
 import type { Deployment, Host, RetentionPolicy } from './model.ts';
+import { makeDns } from './dns/make-dns.ts';
 import { expandHome, homeDirectory, makeOs, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
@@ -81,6 +82,7 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
   const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
   const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);
   const allowedSigners = await makeAllowedSigners(site, siteDirectory, home, siteProblems);
+  const dns = await makeDns(recipe.dns, engine, scope, recipeProblems);
   const os = await makeOs({ site, siteDirectory, recipe, engine, scope, home }, siteProblems, recipeProblems);
   return {
     site: {
@@ -111,6 +113,7 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
       requires: recipeRequirements(recipe),
       data: recipe.data,
       ...(accounts ? { accounts } : {}),
+      ...(dns.length > 0 ? { dns } : {}),
     },
     variables,
   };
