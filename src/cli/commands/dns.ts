@@ -1,4 +1,6 @@
 import { wrongUsage } from '../../errors.ts';
+import type { DnsReport } from '../../ship/dns/check.ts';
+import type { DnsWarning } from '../../ship/dns/warnings.ts';
 import type { DnsRecord } from '../../site/model.ts';
 import { word, type Session, type Verb, type VerbOptions } from '../verb.ts';
 
@@ -94,24 +96,25 @@ async function check(session: Session, records: readonly DnsRecord[], { format, 
   const { checkDns } = await import('../../ship/dns/check.ts');
   const { checkError, describeFinding } = await import('../../ship/dns/check-error.ts');
   const { runTasks } = await import('../../tasks.ts');
-  const report = { server: resolver.name, findings: [] as Awaited<ReturnType<typeof checkDns>>['findings'], warnings: privateAddresses(records) };
+  let report: DnsReport = { findings: [], warnings: [] };
   await runTasks(context, [{
     id: 'dns',
     title: `Ask ${resolver.name}`,
     run: async ({ detail }) => {
-      const { findings, warnings } = await checkDns(context, records, resolver);
-      Object.assign(report, { findings, warnings: [...report.warnings, ...warnings] });
-      detail(`${findings.filter(({ state }) => state === 'ok').length} of ${findings.length} answers are as wanted`);
+      report = await checkDns(records, resolver);
+      detail(`${report.findings.filter(({ state }) => state === 'ok').length} of ${report.findings.length} answers are as wanted`);
     },
   }]);
-  warn(session, report.warnings);
   const { findings } = report;
+  const warnings = [...privateAddresses(records), ...report.warnings];
+  warn(session, warnings);
   session.print(findings.map((finding) => (format === 'json' ? JSON.stringify(finding) : `${finding.state.padEnd(8)}  ${describeFinding(finding)}`)).join('\n'));
-  const error = checkError(findings, resolver.name, records, report);
+  const result = { server: resolver.name, findings, warnings };
+  const error = checkError(findings, resolver.name, records, result);
   if (error) throw error;
-  return report;
+  return result;
 }
 
-function warn({ context }: Session, warnings: readonly { readonly code: string; readonly message: string; readonly remedy: string }[]): void {
+function warn({ context }: Session, warnings: readonly DnsWarning[]): void {
   for (const { code, message, remedy } of warnings) context.emit({ type: 'log', level: 'warning', message: `${message} (${code}). ${remedy}` });
 }

@@ -1,5 +1,4 @@
 import pLimit from 'p-limit';
-import type { Context } from '../../context.ts';
 import type { DnsAnswer, DnsResolver } from '../../host/dns/resolver.ts';
 import type { DnsRecord } from '../../site/model.ts';
 import { aliasOf, askAddresses, textsOf } from './ask-addresses.ts';
@@ -31,7 +30,7 @@ const questionsAtOnce = 4;
  * Compares the wanted records with what a DNS server says. The time to live is not compared: caches count it down.
  * @throws ShipError E_DNS_UNREACHABLE (exit status 3), E_INTERRUPTED
  */
-export async function checkDns(context: Context, records: readonly DnsRecord[], resolver: DnsResolver): Promise<DnsReport> {
+export async function checkDns(records: readonly DnsRecord[], resolver: DnsResolver): Promise<DnsReport> {
   const limit = pLimit(questionsAtOnce);
   const sets = recordSets(records);
   try {
@@ -41,7 +40,6 @@ export async function checkDns(context: Context, records: readonly DnsRecord[], 
     return { findings: [...found, ...targets.flat()], warnings: others.flat() };
   } finally {
     limit.clearQueue();
-    context.signal.throwIfAborted();
   }
 }
 

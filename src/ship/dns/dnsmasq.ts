@@ -1,11 +1,22 @@
 import { dnsStrings } from '../../host/dns/data.ts';
+import { ExitStatus, ShipError } from '../../errors.ts';
 import type { DnsRecord } from '../../site/model.ts';
 
 /**
  * Records as lines of dnsmasq's configuration, in its man page's words. Only addresses and aliases have a TTL there; an alias
  * must lead to a name that dnsmasq itself knows.
+ * @throws ShipError E_DNS_WILDCARD, exit status 2
  */
 export function dnsmasqConfiguration(records: readonly DnsRecord[]): string {
+  const wildcard = records.find(({ name }) => name.startsWith('*'));
+  if (wildcard) {
+    throw new ShipError({
+      code: 'E_DNS_WILDCARD',
+      message: `dnsmasq has no record for all names: '${wildcard.name}'`,
+      remedy: 'Let the recipe list the names, or use --format bind.',
+      exitStatus: ExitStatus.usage,
+    });
+  }
   const lines = records.flatMap((record, index) => [
     ...(record.purpose === undefined || record.purpose === records[index - 1]?.purpose ? [] : [`# ${record.purpose}`]),
     option(record),

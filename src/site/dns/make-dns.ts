@@ -45,7 +45,7 @@ async function makeRecord({ name, type, ttl, purpose }: DnsRecordInput, value: s
   if (renderedName === undefined) return undefined;
   const owner = plainDnsName(renderedName);
   const wrongName = judgeOwner(owner, type);
-  if (wrongName) problems.add([...at, 'name'], wrongName.code, `The name ${show(renderedName)} of a ${type} record ${wrongName.message}`, wrongName.remedy);
+  if (wrongName) problems.add([...at, 'name'], wrongName.code, `The ${type} record's name ${show(renderedName)} ${wrongName.message}`, wrongName.remedy);
   const data = readDnsData(type, renderedValue);
   if (isRefusal(data)) {
     problems.add(valueAt, data.code, `${show(renderedValue)}, the value of ${type} ${owner}, ${data.message}`, data.remedy);

@@ -64,6 +64,11 @@ host-record=proxy.example.net,203.0.113.8,3600
 `);
 });
 
+test('dnsmasq is not given what it would misread', (t) => {
+  const error = t.throws<ShipError>(() => dnsmasqConfiguration([record('*.example.org', { type: 'A', address: '203.0.113.7' })]), { instanceOf: ShipError });
+  t.like(error, { code: 'E_DNS_WILDCARD', message: "dnsmasq has no record for all names: '*.example.org'", remedy: 'Let the recipe list the names, or use --format bind.', exitStatus: ExitStatus.usage });
+});
+
 test('rows for a form, and for programs', (t) => {
   const rows = formRows([...everyType.slice(0, 4), ...everyType.slice(5, 6), elsewhere], 'org');
   t.deepEqual(rows, [
