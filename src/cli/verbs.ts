@@ -6,6 +6,7 @@ import { build } from './commands/build.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
 import { discover } from './commands/host/discover.ts';
+import { dns } from './commands/dns.ts';
 import { doctor } from './commands/doctor.ts';
 import { flash } from './commands/flash.ts';
 import { init } from './commands/init.ts';
@@ -40,6 +41,7 @@ export const verbs: readonly Verb[] = [
   logs,
   exec,
   account,
+  dns,
   doctor,
   completionOf(() => verbs),
 ];

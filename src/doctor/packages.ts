@@ -72,6 +72,10 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   python: ['python3'],
   nftables: ['nftables'],
   avahi: ['avahi-daemon'],
+  // The program alone: the package dnsmasq would also start it.
+  dnsmasq: ['dnsmasq-base'],
+  bind: ['bind9'],
+  'bind-check': ['bind9-utils'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

@@ -5,6 +5,7 @@ import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
 import type { Deployment, Host, RetentionPolicy } from './model.ts';
+import { makeDns } from './dns/make-dns.ts';
 import { makeHostPolicy } from './host/host-files.ts';
 import { expandHome, homeDirectory, makeOs, recipePackages, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
@@ -97,6 +98,7 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
   const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
   const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);
   const allowedSigners = await makeAllowedSigners(site, siteDirectory, home, siteProblems);
+  const dns = await makeDns(recipe.dns, engine, scope, recipeProblems);
   const os = await makeOs({ site, siteDirectory, recipe, engine, scope, home }, siteProblems, recipeProblems);
   const host = await makeHostPolicy(recipe, { recipeDirectory, engine, scope, problems: recipeProblems });
   const steps = await makeSteps(recipe, { engine, scope, problems: recipeProblems });
@@ -134,6 +136,7 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
       ...(host ? { host } : {}),
       ...(packages.length > 0 ? { packages } : {}),
       ...(steps.length > 0 ? { steps } : {}),
+      ...(dns.length > 0 ? { dns } : {}),
     },
     variables,
   };

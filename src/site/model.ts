@@ -1,3 +1,4 @@
+import type { DnsData } from '../host/dns/data.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Secret } from '../secret.ts';
 import type { AllowedSigners } from './allowed-signers.ts';
@@ -135,6 +136,8 @@ export interface Recipe {
   readonly packages?: readonly string[];
   /** What a person must do, with the site's values. */
   readonly steps?: readonly Step[];
+  /** What must be in the DNS; absent where the recipe names nothing. */
+  readonly dns?: readonly DnsRecord[];
 }
 
 /** Something that no program can do, and how it is done. */
@@ -277,4 +280,15 @@ export interface AccountCommands {
 export interface AccountCommand {
   readonly command: readonly string[];
   readonly input: string;
+}
+
+export interface DnsRecord {
+  /** Lower-case, in full, without the last dot. */
+  readonly name: string;
+  readonly ttlSeconds: number;
+  readonly data: DnsData;
+  /** The data as in a zone file. */
+  readonly text: string;
+  /** One line for whoever enters it. */
+  readonly purpose?: string;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isRepository } from '../../oci/reference.ts';
+import { dnsRecord } from './dns-schema.ts';
 import { recipeOs } from './os-schema.ts';
 import { probe } from './probe-schema.ts';
 import { when } from './recipe/condition.ts';
@@ -148,6 +149,7 @@ export const recipeSchema = z
       .describe('How `prose-ship account` does its work; leave it out where there are no accounts.'),
     host: recipeHost.optional(),
     steps,
+    dns: z.array(dnsRecord).default([]).describe('What must be in the DNS; `prose-ship dns` prints and checks it. See docs/using/dns.md.'),
     os: recipeOs.optional().describe('What it needs of the system on a card: packages, open ports, the engine.'),
   })
   .describe('What to run: images, Compose file, configuration, probes, data.');

@@ -2,7 +2,7 @@ import semver from 'semver';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { isAddress, isPrivateAddress } from '../../host/address.ts';
 
-/** What templates and conditions may ask about a value; see docs/writing-a-recipe.md. */
+/** What templates and conditions may ask about a value; see docs/recipes/writing-a-recipe.md. */
 export const valueFilters: Readonly<Record<string, (value: unknown, ...rest: unknown[]) => unknown>> = {
   is_address: (value) => isAddress(textOf(value)),
   is_private_address: (value) => isPrivateAddress(textOf(value)),

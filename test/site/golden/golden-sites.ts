@@ -2,6 +2,7 @@ import path from 'node:path';
 import { createContext } from '../../../src/context.ts';
 import { loadDeployment } from '../../../src/site/load.ts';
 import { renderDeployment } from '../../../src/site/render.ts';
+import { zoneFile } from '../../../src/ship/dns/zone-file.ts';
 import { fixtures } from '../temporary-site.ts';
 
 export const goldenDirectory = path.join(fixtures, 'golden');
@@ -12,10 +13,11 @@ export async function renderGolden(site: string): Promise<Map<string, string>> {
   const deployment = await loadDeployment(createContext(), path.join(fixtures, `${site}.yaml`));
   const references = new Map(deployment.recipe.components.map(({ name, repository, version }) => [name, `${repository}:${version}-0123456789ab`]));
   const { compose, files } = await renderDeployment(deployment, references);
-  const { rollout, data, accounts } = deployment.recipe;
+  const { rollout, data, accounts, dns } = deployment.recipe;
   return new Map([
     ['compose.yaml', compose],
     ['policy.json', `${JSON.stringify({ rollout, data, accounts }, undefined, 2)}\n`],
+    ...(dns ? [['dns.zone', zoneFile(dns, deployment.site.domain)] as const] : []),
     ...files.map(({ name, content }) => [name, content.toString()] as const),
   ]);
 }
