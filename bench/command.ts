@@ -36,16 +36,23 @@ export async function benchCommand(command: BenchCommand): Promise<number> {
   const machine = await describeMachine(context);
   const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-bench-'));
   const measured: Measured[] = [];
+  const failed: string[] = [];
   try {
     await command.begin?.({ context, scratch: directory, note: (text) => console.error(text) });
     for (const bench of options.benches) {
       const scratch = path.join(directory, bench.name);
       await mkdir(scratch);
       const note = (text: string) => console.error(`${bench.name}: ${text}`);
-      const result = await bench.run({ context, scratch, runs: options.runs, note });
-      measured.push({ bench, result });
-      // A later bench may fail after half an hour; what is known by then is worth having.
-      console.error(formatSection({ bench, result }).join('\n'));
+      try {
+        const result = await bench.run({ context, scratch, runs: options.runs, note });
+        measured.push({ bench, result });
+        // A later bench may be interrupted after half an hour; what is known by then is worth having.
+        console.error(formatSection({ bench, result }).join('\n'));
+      } catch (error) {
+        if (stopping.signal.aborted) throw error;
+        failed.push(bench.name);
+        console.error(`${bench.name} failed, the others go on:`, error);
+      }
       await rm(scratch, { recursive: true, force: true });
     }
   } catch (error) {
@@ -59,6 +66,10 @@ export async function benchCommand(command: BenchCommand): Promise<number> {
   const report = formatReport(measured, machine, options.command, command.title);
   console.log(report);
   if (options.output) await writeFile(options.output, report);
+  if (failed.length > 0) {
+    console.error(`failed: ${failed.join(', ')}; ${path.basename(resultsFile)} stays as it was`);
+    return 1;
+  }
   if (options.isWhole) await writeFile(resultsFile, replacePart(await readFile(resultsFile, 'utf8').catch(() => ''), report));
   return measured.flatMap(({ result }) => result.targets).every(isMet) ? 0 : 1;
 }

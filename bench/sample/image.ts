@@ -15,9 +15,9 @@ export function ownPlatform(): Platform {
 }
 
 /** An image of these layers as the only one of the layout in `directory`, which may hold more blobs. */
-export async function writeImage(directory: string, layers: readonly Descriptor[]): Promise<LayoutImage> {
+export async function writeImage(directory: string, layers: readonly Descriptor[], command: readonly string[] = ['/app/program']): Promise<LayoutImage> {
   const platform = ownPlatform();
-  const config = { ...platform, config: { Cmd: ['/app/program'] }, rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) } };
+  const config = { ...platform, config: { Cmd: command }, rootfs: { type: 'layers', diff_ids: layers.map(({ digest }) => digest) } };
   const manifest = {
     schemaVersion: 2,
     mediaType: MediaType.manifest,
@@ -37,19 +37,23 @@ export async function systemLayers(directory: string, leastBytes: number, count:
   const perLayer = Math.ceil(files.length / count);
   const layers: Descriptor[] = [];
   for (let from = 0; from < files.length; from += perLayer) {
-    const part = files.slice(from, from + perLayer);
-    const tar = pack();
-    const written = writeBlob(directory, MediaType.layer, tar as unknown as Readable);
-    for (const name of part) {
-      const content = await readFile(name);
-      await new Promise<void>((resolve, reject) => {
-        tar.entry({ name: name.slice(1), mtime: new Date(0), mode: 0o644 }, content, (error) => (error ? reject(error) : resolve()));
-      });
-    }
-    tar.finalize();
-    layers.push(await written);
+    layers.push(await fileLayer(directory, files.slice(from, from + perLayer)));
   }
   return layers;
+}
+
+/** One layer of files of this machine, under their own names. */
+export async function fileLayer(directory: string, files: readonly string[], mode = 0o644): Promise<Descriptor> {
+  const tar = pack();
+  const written = writeBlob(directory, MediaType.layer, tar as unknown as Readable);
+  for (const name of files) {
+    const content = await readFile(name);
+    await new Promise<void>((resolve, reject) => {
+      tar.entry({ name: name.slice(1), mtime: new Date(0), mode }, content, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+  tar.finalize();
+  return written;
 }
 
 /** Files of /usr/lib in the order of their names; none so large that it alone would be the image. */

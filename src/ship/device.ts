@@ -13,6 +13,8 @@ export interface Device {
   readonly connection: Connection;
   /** Runs the updater as root. */
   readonly updater: (args: readonly string[], options?: UpdaterOptions) => Promise<RunResult>;
+  /** The inventory that was asked for with the login; given once, because it gets old. */
+  readonly takeInventory: () => RunResult | undefined;
   /**
    * Logs in anew, in place of a login that is lost.
    * @throws ShipError of `connect`; the device can be asked again
@@ -30,14 +32,33 @@ export interface OpenDevice extends Device {
   readonly close: () => Promise<void>;
 }
 
+export interface DeviceOptions extends ConnectOptions {
+  /** Asks for the inventory with the login: who reads it anyway saves round trips. */
+  readonly asksInventory?: boolean;
+}
+
+/** Exit statuses of the script, which the updater itself does not have. */
+const noUpdater = 100;
+const noRoot = 101;
+const inventoryScript =
+  `[ -x "$0" ] || exit ${noUpdater}; [ "$(id -u)" != 0 ] || exec "$0" inventory; ` +
+  `sudo -n true 2>/dev/null || exit ${noRoot}; exec sudo -n -- "$0" inventory`;
+
 /** Logs in. @throws ShipError of `connect` */
-export async function openDevice(context: Context, host: Host, options: ConnectOptions): Promise<OpenDevice> {
-  let connection = await connect(context, host, options);
+export async function openDevice(context: Context, host: Host, { asksInventory = false, ...options }: DeviceOptions): Promise<OpenDevice> {
+  const first = ['sh', '-c', inventoryScript, devicePaths.updater];
+  let connection = await connect(context, host, asksInventory ? { ...options, first } : options);
+  let inventory = connection.first;
   let closed = false;
   return {
     host,
     get connection() {
       return connection;
+    },
+    takeInventory: () => {
+      const taken = inventory;
+      inventory = undefined;
+      return taken;
     },
     updater: (args, updaterOptions) => connection.run([devicePaths.updater, ...args], { sudo: true, ...updaterOptions }),
     reconnect: async () => {
@@ -57,7 +78,7 @@ export async function openDevice(context: Context, host: Host, options: ConnectO
 export async function withDevice<T>(
   context: Context,
   host: Host,
-  options: ConnectOptions,
+  options: DeviceOptions,
   work: (device: Device) => Promise<T>,
 ): Promise<T> {
   const device = await openDevice(context, host, options);
@@ -72,10 +93,12 @@ export async function withDevice<T>(
  * What the host has.
  * @throws ShipError E_NOT_PROVISIONED when there is no updater or an older one, E_ENGINE_NOT_RUNNING; exit status 3
  */
-export async function readInventory({ host, connection, updater }: Device): Promise<HostInventory> {
-  const present = await connection.run(['test', '-x', devicePaths.updater], { expect: [1] });
-  if (present.exitCode !== 0) throw notProvisioned(host, `${host.name} has no updater yet`);
-  const { exitCode, stdout, stderr } = await updater(['inventory'], { expect: [1, 2, 127] });
+export async function readInventory(device: Device): Promise<HostInventory> {
+  const { host } = device;
+  const asked = device.takeInventory();
+  // Where root's rights are missing, the ordinary way tells so.
+  const { exitCode, stdout, stderr } = asked && asked.exitCode !== noRoot ? asked : await askInventory(device);
+  if (exitCode === noUpdater) throw notProvisioned(host, `${host.name} has no updater yet`);
   if (exitCode !== 0) {
     throw new ShipError({
       code: 'E_ENGINE_NOT_RUNNING',
@@ -91,6 +114,11 @@ export async function readInventory({ host, connection, updater }: Device): Prom
     throw notProvisioned(host, `${host.name} has version ${inventory.updaterVersion} of the updater, version ${wanted} is needed`);
   }
   return inventory;
+}
+
+async function askInventory({ connection, updater }: Device): Promise<RunResult> {
+  const present = await connection.run(['test', '-x', devicePaths.updater], { expect: [1] });
+  return present.exitCode === 0 ? updater(['inventory'], { expect: [1, 2, 127] }) : { ...present, exitCode: noUpdater };
 }
 
 function notProvisioned(host: Host, message: string): ShipError {

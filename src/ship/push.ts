@@ -65,16 +65,19 @@ function pullTask({ context, device, plan, images, pace }: PushInput): Task {
   };
 }
 
+/**
+ * Many things at once, in few round trips: on a long line these, and not the bytes, are what a small update takes. Nothing
+ * looks at the upload before the updater does, so the order in which its files arrive does not matter.
+ */
 async function upload(input: PushInput, report: TaskReport): Promise<void> {
-  const { context, device, release, plan, pace } = input;
+  const { device, release, plan, pace } = input;
   const { files } = device.connection;
   const target = path.posix.join(devicePaths.incomingDirectory, plan.release);
-  const archives = input.transport === 'registry' ? [] : await archivesToSend(input, context.signal);
-  await takeOver(device, target);
-  await removeUseless(files, target, archives);
-  await files.makeDirectory(path.posix.join(target, imagesFolder), { mode: 0o700 });
-  const begun: { readonly archive: ArchiveToSend; readonly upload: ResumableUpload }[] = [];
-  for (const archive of archives) begun.push({ archive, upload: await files.resume(archive.source, path.posix.join(target, archive.path)) });
+  const archives = input.transport === 'registry' ? [] : await archivesToSend(input, input.context.signal);
+  const small = await smallFiles(release, plan, archives);
+  const isNew = await makeRoom(device, target, small, archives);
+  const begin = async (archive: ArchiveToSend) => ({ archive, upload: await files.resume(archive.source, path.posix.join(target, archive.path), { isNew }) });
+  const begun: { readonly archive: ArchiveToSend; readonly upload: ResumableUpload }[] = await Promise.all(archives.map(begin));
   const totalBytes = sum(archives.map(({ source }) => source.sizeBytes));
   let otherBytes = sum(begun.map(({ upload: { doneBytes } }) => doneBytes));
   if (otherBytes > 0) {
@@ -82,27 +85,40 @@ async function upload(input: PushInput, report: TaskReport): Promise<void> {
     report.detail(text);
     report.log(text);
   }
+  const others = Promise.all([...small].map(([name, content]) => files.writeFile(path.posix.join(target, name), content, { mode: 0o600 })));
+  others.catch(() => {}); // awaited below, unless an archive fails first
   for (const { archive, upload } of begun) {
     otherBytes -= upload.doneBytes;
     const before = otherBytes;
-    await upload.send({ mode: 0o600, pace, onProgress: (doneBytes) => report.progress(before + doneBytes, totalBytes) });
+    // The updater proves it by UPLOAD.sha256 before anything is loaded; what is damaged goes, and is sent again.
+    await upload.send({ mode: 0o600, pace, isProvenLater: true, onProgress: (doneBytes) => report.progress(before + doneBytes, totalBytes) });
     otherBytes += archive.source.sizeBytes;
-    // How much the engine will unpack: the updater asks its disk before it loads.
-    await files.writeFile(path.posix.join(target, sizePath(archive.planned)), `${archive.planned.unpackedBytes}\n`);
   }
-  const signature = (await isSigned(release.directory)) ? [signatureFile] : [];
-  for (const name of [...smallFiles(release), ...signature]) {
-    const content = await readFile(path.join(release.directory, name));
-    await files.makeDirectory(path.posix.dirname(path.posix.join(target, name)), { mode: 0o700 });
-    await files.writeFile(path.posix.join(target, name), content, { mode: 0o600 });
-  }
-  const sums = archives.map((archive) => ({ path: archive.path, digest: archive.source.digest }));
-  await files.writeFile(path.posix.join(target, 'UPLOAD.sha256'), formatChecksums(sums));
-  await files.writeFile(path.posix.join(target, 'platform'), `${platformSlug(plan.platform)}\n`);
+  await others;
 }
 
-function sizePath({ component }: PlannedImage): string {
-  return `${imagesFolder}/${component}.size`;
+/** Folders, without what an earlier upload left that is of no use; whether there was none. */
+async function makeRoom(device: Device, target: string, small: ReadonlyMap<string, string | Buffer>, archives: readonly ArchiveToSend[]): Promise<boolean> {
+  const { files } = device.connection;
+  const folders = [target, path.posix.join(target, imagesFolder), ...foldersOf(target, [...small.keys()])];
+  const make = () => files.makeDirectories(folders, { mode: 0o700 });
+  // Within somebody else's folder that is not permitted.
+  const { isNew } = await make().catch(() => ({ isNew: false }));
+  if (isNew) return true;
+  await takeOver(device, target);
+  await removeUseless(files, target, archives);
+  await make();
+  return false;
+}
+
+/** Parents first. */
+function foldersOf(target: string, names: readonly string[]): string[] {
+  const folders = new Set<string>();
+  for (const name of names) {
+    const parts = name.split('/').slice(0, -1);
+    for (let depth = 1; depth <= parts.length; depth += 1) folders.add(path.posix.join(target, ...parts.slice(0, depth)));
+  }
+  return [...folders];
 }
 
 async function archivesToSend({ plan, images, inventory }: PushInput, signal: AbortSignal): Promise<ArchiveToSend[]> {
@@ -135,10 +151,19 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Everything of a release but its archives: a few KiB. */
-function smallFiles({ manifest }: Release): string[] {
+/** Everything of a release but its archives, a few KiB; and what the updater must know about these. */
+async function smallFiles({ directory, manifest }: Release, { platform }: UpdatePlan, archives: readonly ArchiveToSend[]): Promise<ReadonlyMap<string, string | Buffer>> {
   const plans = releasePlatforms(manifest).map(planPath);
-  return [manifestFile, checksumsFile, manifest.compose.path, ...manifest.files.map((file) => file.path), ...plans];
+  const signature = (await isSigned(directory)) ? [signatureFile] : [];
+  const names = [manifestFile, checksumsFile, manifest.compose.path, ...manifest.files.map((file) => file.path), ...plans, ...signature];
+  const contents = await Promise.all([...new Set(names)].map(async (name) => [name, await readFile(path.join(directory, name))] as const));
+  return new Map<string, string | Buffer>([
+    ...contents,
+    // How much the engine will unpack: the updater asks its disk before it loads.
+    ...archives.map(({ planned }) => [`${imagesFolder}/${planned.component}.size`, `${planned.unpackedBytes}\n`] as const),
+    ['UPLOAD.sha256', formatChecksums(archives.map((archive) => ({ path: archive.path, digest: archive.source.digest })))],
+    ['platform', `${platformSlug(platform)}\n`],
+  ]);
 }
 
 /** Runtime secrets go to the host beside the release, never inside it; one that is there with the same content stays. */

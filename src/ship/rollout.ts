@@ -7,7 +7,7 @@ import type { TaskReport } from '../tasks.ts';
 import type { Device } from './device.ts';
 import { keepWatching, type WatchOptions } from './watch/keep-watching.ts';
 import { resumedOutcome } from './watch/resumed-run.ts';
-import { followLog, RunLog } from './watch/run-log.ts';
+import { followLog, notStartedStatus, RunLog, startAndFollow } from './watch/run-log.ts';
 
 /**
  * Starts a verb of the updater detached from this login and shows its log until it ends. From here on the host finishes by
@@ -22,14 +22,16 @@ export async function followUpdater(context: Context, device: Device, args: read
   const resumed = new Map<string, RunLog>();
   let started = false;
   let refusal: ShipError | undefined;
-  const watch = async (): Promise<number> => {
+  const start = async (): Promise<number> => {
     // The answer may get lost, so the run has a name from here: the updater starts it once.
-    if (!started) {
-      const answer = await device.updater(['start', `log=${log.name}`, ...args], { expect: [1, 2, 3, 126, 127] });
-      if (answer.exitCode !== 0) throw (refusal = notStarted(name, answer));
+    const answer = await startAndFollow(device, log, args, () => {
       started = true;
-    }
-    const status = await followLog(device, log);
+    });
+    if (answer.exitCode < notStartedStatus) return answer.exitCode;
+    throw (refusal = notStarted(name, { ...answer, exitCode: answer.exitCode - notStartedStatus }));
+  };
+  const watch = async (): Promise<number> => {
+    const status = started ? await followLog(device, log) : await start();
     return log.wasKilled && verb === 'rollout' ? resumedOutcome(context, device, { release, killedStatus: status, logs: resumed }, report) : status;
   };
   const heard = () => log.lines + Number(started);

@@ -57,7 +57,12 @@ function unsigned({ host, release }: UpdatePlan): ShipError {
  */
 export async function checkHost(device: Device, { plan, inventory }: PreparedUpdate, options: PreflightOptions): Promise<void> {
   if (!plan.isKept) await checkDropZone(device);
-  preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
+  try {
+    preflight(plan, inventory, options);
+  } catch (error) {
+    if (!(error instanceof ShipError) || error.code !== 'E_HOST_DISK_FULL') throw error;
+    preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
+  }
   if (options.transport === 'registry' && plan.sendBytes > 0) await checkTunnel(device);
 }
 

@@ -23,6 +23,8 @@ export interface Connection {
   readonly name: string;
   readonly user: string;
   readonly uid: number;
+  /** The outcome of `ConnectOptions.first`, whatever its exit status. */
+  readonly first?: RunResult;
   /**
    * Runs a program there; every argument arrives as it is, whatever it holds.
    * @throws ShipError E_REMOTE_COMMAND_FAILED (host and last lines), E_NO_SUDO, E_TIMEOUT, E_CONNECTION_LOST, E_INTERRUPTED
@@ -39,7 +41,13 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-export type ConnectOptions = HostKeyPolicy;
+export interface ConnectOptions extends HostKeyPolicy {
+  /**
+   * A command of the login user's that is asked in one breath with who that is, and SFTP is opened meanwhile: on a long line
+   * each of these alone would cost two or three round trips.
+   */
+  readonly first?: readonly string[];
+}
 
 /**
  * Logs in by SSH: ssh_config, agent, key files and ProxyJump hold as for `ssh`; no passwords. Host keys are checked
@@ -50,14 +58,17 @@ export type ConnectOptions = HostKeyPolicy;
 export async function connect(context: Context, host: HostAddress, options: ConnectOptions = {}): Promise<Connection> {
   const session = await logIn(context, host, options);
   try {
-    const { user, uid } = await whoAmI(new CommandRunner(context, session, '', 0), session.name);
+    const files = new SftpFiles(session, (file) => sha256(commands, file));
+    if (options.first) files.open();
+    const { user, uid, first } = await whoAmI(new CommandRunner(context, session, '', 0), session.name, options.first);
     const commands = new CommandRunner(context, session, user, uid);
     return {
       name: session.name,
       user,
       uid,
+      ...(first ? { first } : {}),
       run: (command, runOptions) => commands.run(command, runOptions),
-      files: new SftpFiles(session, (file) => sha256(commands, file)),
+      files,
       serve: (handler) => serveThroughTunnel(session, handler),
       close: () => session.close(),
     };
@@ -72,15 +83,27 @@ async function sha256(commands: CommandRunner, file: string): Promise<string> {
   return /[0-9a-f]{64}/.exec(stdout)?.[0] ?? '';
 }
 
-async function whoAmI(commands: CommandRunner, host: string): Promise<{ user: string; uid: number }> {
-  const { stdout } = await commands.run(['sh', '-c', 'id -u; id -un']);
-  const [uid, user] = stdout.split('\n').slice(-2); // a talkative login shell prints before
-  if (uid === undefined || user === undefined || !/^\d+$/.test(uid)) {
+/** Begins the line that tells who is logged in: a talkative login shell prints before it. */
+const loginMarker = 'prose-ship-login';
+const anyStatus = Array.from({ length: 256 }, (_, status) => status);
+
+interface Introduction {
+  readonly user: string;
+  readonly uid: number;
+  readonly first?: RunResult;
+}
+
+async function whoAmI(commands: CommandRunner, host: string, first: readonly string[] = []): Promise<Introduction> {
+  const script = `echo "${loginMarker} $(id -u) $(id -un)"; ${first.length > 0 ? 'exec "$@"' : ':'}`;
+  const { exitCode, stdout, stderr } = await commands.run(['sh', '-c', script, 'sh', ...first], first.length > 0 ? { expect: anyStatus } : {});
+  const [introduction, uid, user] = new RegExp(`^${loginMarker} (\\d+) (.+)$\n?`, 'm').exec(stdout) ?? [];
+  if (introduction === undefined || uid === undefined || user === undefined) {
     throw new ShipError({
       code: 'E_REMOTE_COMMAND_FAILED',
       message: `\`id\` on ${host} does not print a user`,
       output: stdout,
     });
   }
-  return { user, uid: Number(uid) };
+  const answer = stdout.slice(stdout.indexOf(introduction) + introduction.length);
+  return { user, uid: Number(uid), ...(first.length > 0 ? { first: { exitCode, stdout: answer, stderr } } : {}) };
 }

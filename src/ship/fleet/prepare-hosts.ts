@@ -63,7 +63,7 @@ export async function prepareHosts(context: Context, hosts: readonly Host[], pre
 }
 
 async function prepareHost(context: Context, host: Host, { release, connect, keepOpen, preflight: checks }: Preparation): Promise<ReadyHost> {
-  const device = await openDevice(context, host, connect);
+  const device = await openDevice(context, host, { ...connect, asksInventory: true });
   let keep = false;
   try {
     const prepared = await prepareUpdate(device, release);

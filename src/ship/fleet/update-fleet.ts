@@ -88,7 +88,7 @@ function hostWork(context: Context, fleet: FleetUpdate, hosts: readonly ReadyHos
 }
 
 async function updateHost(context: Context, fleet: FleetUpdate, connect: ConnectOptions, ready: ReadyHost, report: TaskReport): Promise<'updated' | 'pushed' | 'unchanged'> {
-  const device = ready.device ?? (await openDevice(context, ready.host, connect));
+  const device = ready.device ?? (await openDevice(context, ready.host, { ...connect, asksInventory: true }));
   try {
     // A host whose turn comes late may have changed since it was asked.
     const prepared = ready.device ? ready.prepared : await prepareUpdate(device, fleet.release);

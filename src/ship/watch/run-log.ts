@@ -1,4 +1,6 @@
+import { devicePaths } from '../../device/files.ts';
 import { parseRolloutLogLine, type RolloutLogLine, type RolloutState } from '../../device/rollout-log.ts';
+import type { RunResult } from '../../host/process.ts';
 import type { TaskReport } from '../../tasks.ts';
 import type { Device } from '../device.ts';
 
@@ -85,4 +87,27 @@ export async function followLog(device: Device, log: RunLog): Promise<number> {
     onLine: (text) => log.take(text),
   });
   return exitCode;
+}
+
+/** Added to the exit status of a start that failed. */
+export const notStartedStatus = 200;
+/** Any status of a start fits: 126 and 127 are those of a shell that finds no updater. */
+const startScript = `log=$1; shift; "$0" start "log=$log" "$@" || exit $((${notStartedStatus} + $? % 100)); exec "$0" follow "$log"`;
+const startStatuses = [1, 2, 3, 26, 27].map((status) => notStartedStatus + status);
+
+/**
+ * Starts a run and shows its log to its end, in one command: each more would cost round trips. Can be repeated: a run that has
+ * begun under the name of this log is not begun again.
+ * @returns with the exit status of the run, or with `notStartedStatus` and more
+ */
+export async function startAndFollow({ connection }: Device, log: RunLog, args: readonly string[], onStarted: () => void): Promise<RunResult> {
+  return connection.run(['sh', '-c', startScript, devicePaths.updater, log.name, ...args], {
+    sudo: true,
+    expect: [1, 2, 3, 4, 126, 127, ...startStatuses],
+    onLine: (text) => {
+      // What `start` itself says.
+      if (text === log.name) onStarted();
+      else log.take(text);
+    },
+  });
 }

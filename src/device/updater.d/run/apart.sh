@@ -31,8 +31,8 @@ verb_start() {
   tries=0
   until [ -s "$LOG_DIR/$name" ]; do
     tries=$((tries + 1))
-    if [ "$tries" -gt 100 ]; then echo "updater: '$*' did not start" >&2; exit 1; fi
-    sleep 0.1
+    if [ "$tries" -gt 500 ]; then echo "updater: '$*' did not start" >&2; exit 1; fi
+    sleep 0.02
   done
   echo "$name"
 }
@@ -77,6 +77,7 @@ verb_follow() {
       exit 1
     fi
     # Looked at before the last read, so that nothing written in between is missed.
-    if flock -n -s "$log_file" true; then writer=dead; else sleep 0.3; fi
+    # Its end ends the wait.
+    if flock -w 0.3 -s "$log_file" true; then writer=dead; fi
   done
 }

@@ -24,7 +24,7 @@ export interface WriteOptions {
 }
 
 /** Larger writes are broken by some servers, and gain nothing on slow links. */
-const blockBytes = 32 * 1024;
+export const blockBytes = 32 * 1024;
 /** Together 2 MiB: OpenSSH's channel window, so more would only wait in memory. */
 const mostInFlight = 64;
 

@@ -45,6 +45,11 @@ export class ChunkRecorder {
     return this.#recording;
   }
 
+  /** When nothing is being recorded any more; never rejects. */
+  settled(): Promise<void> {
+    return this.#recording;
+  }
+
   /** @throws what ssh2 threw when the host could not flush or take the map */
   throwIfFailed(): void {
     if (this.#failure) throw this.#failure.error;

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import type { Stats } from 'ssh2';
+import type { SFTPWrapper, Stats } from 'ssh2';
 import { ShipError } from '../../../errors.ts';
 import type { Session } from '../session.ts';
 import { SftpChannel, SftpStatus, type SharedSftpClient, isMissingExtension, request, statusOf } from './channel.ts';
 import { ChunkMap } from './chunk-map.ts';
 import { type ResumableSource, type ResumableUpload, partialPaths, sendMissing, wrongDigest } from './resumable-upload.ts';
-import { type UploadOptions, type UploadSource, uploadTo } from './upload.ts';
+import { blockBytes } from './block-writer.ts';
+import { type UploadOptions, type UploadSource, uploadTo, writeSmall } from './upload.ts';
 
 export interface RemoteStat {
   readonly kind: 'file' | 'directory' | 'other';
@@ -28,6 +29,8 @@ export interface RemoteFiles {
   list(path: string): Promise<readonly string[]>;
   /** Makes the directory and its parents; nothing happens where it is already. `mode` is given to a new one only. */
   makeDirectory(path: string, options?: { readonly mode?: number }): Promise<void>;
+  /** Makes directories, parents before their children, in one round trip; tells whether the first one is new. */
+  makeDirectories(paths: readonly string[], options: { readonly mode: number }): Promise<{ readonly isNew: boolean }>;
   /** Replaces an existing target in one step. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or a whole directory; nothing happens where there is none. Symbolic links are not followed. */
@@ -44,9 +47,9 @@ export interface RemoteFiles {
   /**
    * Looks for what an upload of the same content to `path` has brought before it was cut: beside `path`, under a name of
    * the content's digest, with a map of the chunks that are on the host's disk. Removing leftovers of content that is
-   * never sent again is the caller's part.
+   * never sent again is the caller's part. In a folder that is new there is nothing to look for.
    */
-  resume(source: ResumableSource, path: string): Promise<ResumableUpload>;
+  resume(source: ResumableSource, path: string, options?: { readonly isNew?: boolean }): Promise<ResumableUpload>;
 }
 
 /** The sha256 of a file of the host, computed there, in hexadecimal. */
@@ -82,8 +85,23 @@ export class SftpFiles implements RemoteFiles {
     });
   }
 
+  makeDirectories(directories: readonly string[], { mode }: { readonly mode: number }): Promise<{ readonly isNew: boolean }> {
+    const [first = ''] = directories;
+    return this.#do('make', first, async ({ sftp }) => {
+      // Servers take requests in their order, so a child finds its parent. What is there already is a mere "Failure" here.
+      const made = await Promise.allSettled(directories.map((directory) => request((callback) => sftp.mkdir(directory, { mode }, callback))));
+      for (const one of made) if (one.status === 'rejected' && statusOf(one.reason) !== SftpStatus.failure) throw one.reason;
+      return { isNew: made[0]?.status === 'fulfilled' };
+    });
+  }
+
+  /** Opens the channel, so that whoever needs it first need not wait; what goes wrong is told then. */
+  open(): void {
+    this.#channel.client().catch(() => {});
+  }
+
   rename(from: string, to: string): Promise<void> {
-    return this.#do('rename', from, (client) => replace(client, from, to));
+    return this.#do('rename', from, ({ sftp }) => replace(sftp, from, to));
   }
 
   remove(file: string): Promise<void> {
@@ -98,16 +116,24 @@ export class SftpFiles implements RemoteFiles {
     return this.#do('read', file, async (client) => (await client.get(file)) as Buffer);
   }
 
-  writeFile(file: string, content: string | Uint8Array, options: { readonly mode?: number } = {}): Promise<void> {
+  async writeFile(file: string, content: string | Uint8Array, options: { readonly mode?: number } = {}): Promise<void> {
     const bytes = Buffer.from(content as Uint8Array);
-    return this.upload({ sizeBytes: bytes.length, chunks: single(bytes) }, file, options);
+    if (bytes.length > blockBytes) {
+      await this.upload({ sizeBytes: bytes.length, chunks: single(bytes) }, file, options);
+      return;
+    }
+    const temporary = temporaryPath(file);
+    const { sftp } = await this.#channel.client();
+    try {
+      await writeSmall(this.#session, sftp, bytes, temporary, options.mode ?? 0o600);
+      await this.rename(temporary, file);
+    } catch (error) {
+      throw await this.#afterFailure(error, file, temporary, bytes.length);
+    }
   }
 
   async upload(source: UploadSource, file: string, options: UploadOptions = {}): Promise<void> {
-    const temporary = path.posix.join(
-      path.posix.dirname(file),
-      `.${path.posix.basename(file)}.${randomBytes(6).toString('hex')}.tmp`,
-    );
+    const temporary = temporaryPath(file);
     const { sftp } = await this.#channel.client();
     let doneBytes = 0;
     const onProgress = (bytes: number) => {
@@ -118,21 +144,24 @@ export class SftpFiles implements RemoteFiles {
       await uploadTo(this.#session, sftp, source, temporary, { ...options, onProgress });
       await this.rename(temporary, file);
     } catch (error) {
-      const full = await this.#diskFull(error, file, source.sizeBytes - doneBytes);
-      await this.#discard(temporary);
-      throw full ?? this.#failure('write', file, error);
+      throw await this.#afterFailure(error, file, temporary, source.sizeBytes - doneBytes);
     }
   }
 
-  async resume(source: ResumableSource, file: string): Promise<ResumableUpload> {
+  async #afterFailure(error: unknown, file: string, temporary: string, missingBytes: number): Promise<ShipError> {
+    const full = await this.#diskFull(error, file, missingBytes);
+    await this.#discard(temporary);
+    return full ?? this.#failure('write', file, error);
+  }
+
+  async resume(source: ResumableSource, file: string, { isNew = false }: { readonly isNew?: boolean } = {}): Promise<ResumableUpload> {
     const expected = source.digest.slice('sha256:'.length);
-    const there = await this.stat(file);
+    const names = partialPaths(file, source);
+    const [there, partial, known] = isNew ? [] : await Promise.all([file, names.partial, names.map].map((name) => this.stat(name)));
     if (there?.kind === 'file' && there.sizeBytes === source.sizeBytes && (await this.#sha256(file)) === expected) {
       return { doneBytes: source.sizeBytes, send: () => Promise.resolve() };
     }
-    const names = partialPaths(file, source);
-    const partial = await this.stat(names.partial);
-    const content = partial && (await this.stat(names.map)) ? await this.readFile(names.map) : undefined;
+    const content = partial && known ? await this.readFile(names.map) : undefined;
     const map = new ChunkMap(source.sizeBytes, content, partial?.sizeBytes);
     return {
       doneBytes: map.doneBytes,
@@ -140,10 +169,10 @@ export class SftpFiles implements RemoteFiles {
         try {
           const { sftp } = await this.#channel.client();
           await sendMissing(this.#session, sftp, source, file, map, options);
-          const actual = await this.#sha256(names.partial);
+          const actual = options.isProvenLater ? expected : await this.#sha256(names.partial);
           if (actual !== expected) throw wrongDigest(this.#session.name, file, expected, actual);
-          await this.rename(names.partial, file);
-          await this.remove(names.map);
+          const forgotten = request((callback) => sftp.unlink(names.map, callback));
+          await Promise.all([this.rename(names.partial, file), this.#session.guard(() => forgotten)]);
         } catch (error) {
           const full = await this.#diskFull(error, file, source.sizeBytes - map.doneBytes);
           // Damaged content is no use, and a full disk is needed by what runs there.
@@ -223,14 +252,18 @@ interface FileSystemStatistics {
   readonly f_favail: number;
 }
 
+function temporaryPath(file: string): string {
+  return path.posix.join(path.posix.dirname(file), `.${path.posix.basename(file)}.${randomBytes(6).toString('hex')}.tmp`);
+}
+
 /** SFTP's own rename refuses an existing target; OpenSSH has one that replaces it. */
-async function replace(client: SharedSftpClient, from: string, to: string): Promise<void> {
+async function replace(sftp: SFTPWrapper, from: string, to: string): Promise<void> {
   try {
-    await client.posixRename(from, to);
+    await request((callback) => sftp.ext_openssh_rename(from, to, callback));
   } catch (error) {
     if (!isMissingExtension(error)) throw error;
-    await client.delete(to, true);
-    await client.rename(from, to);
+    await request((callback) => sftp.unlink(to, callback)).catch(undefinedIfMissing);
+    await request((callback) => sftp.rename(from, to, callback));
   }
 }
 

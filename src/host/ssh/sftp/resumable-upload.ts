@@ -21,6 +21,8 @@ export interface ResumableSource {
 export interface ResumableOptions extends UploadOptions {
   /** Shared by all that goes over the same line. Default: as fast as it goes. */
   readonly pace?: TokenBucket | undefined;
+  /** The caller has the content proven on the host, by its digest, before it is used: then it is not read there twice. */
+  readonly isProvenLater?: boolean;
 }
 
 /** An upload that may have begun earlier. */
@@ -58,12 +60,14 @@ export async function sendMissing(
   const mode = options.mode ?? 0o600;
   const open = (name: string) =>
     session.guard(() => request<Buffer>((callback) => sftp.open(name, map.isFresh ? 'w' : 'r+', { mode: 0o600 }, callback)));
-  const handle = await open(names.partial);
-  const mapHandle = await open(names.map);
+  const [handle, mapHandle] = await Promise.all([open(names.partial), open(names.map)]);
   const { content } = map;
-  if (map.isFresh && content.length > 0) {
-    await session.guard(() => request((callback) => sftp.write(mapHandle, content, 0, content.length, 0, callback)));
-  }
+  // Not waited for before the blocks: the server takes it before any later write to the map.
+  const begun =
+    map.isFresh && content.length > 0
+      ? session.guard(() => request((callback) => sftp.write(mapHandle, Buffer.from(content), 0, content.length, 0, callback)))
+      : Promise.resolve();
+  begun.catch(() => {}); // awaited below
   const recorder = new ChunkRecorder(map, { session, sftp, handle }, mapHandle);
   try {
     let { doneBytes } = map;
@@ -72,10 +76,11 @@ export async function sendMissing(
       options.onProgress?.((doneBytes += length));
     };
     await writeBlocks({ session, sftp, handle }, missingBlocks(source, map, recorder), { pace: options.pace, onAcknowledged });
-    await session.guard(() => recorder.record());
+    await begun;
+    await session.guard(() => recorder.settled());
     recorder.throwIfFailed();
-    await session.guard(() => request((callback) => sftp.fchmod(handle, mode, callback)));
-    await session.guard(() => flush(sftp, handle));
+    // The last chunks are not recorded: the file gets its name right after this.
+    await session.guard(() => Promise.all([request((callback) => sftp.fchmod(handle, mode, callback)), flush(sftp, handle)]));
   } catch (error) {
     // After an abort the connection still stands: what has arrived need not be sent again.
     if (!session.lost.aborted) await Promise.race([recorder.record(), timeout(lastRecordTimeoutMs)]);
