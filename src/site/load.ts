@@ -8,6 +8,7 @@ import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { expandHome, homeDirectory, makeOs, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
+import { checkChosenVersions, chosenVersions, dataVersionOf } from './recipe/known-versions.ts';
 import { locateRecipe } from './recipe/locate-recipe.ts';
 import { makeAccounts, makeRollout } from './recipe/rollout.ts';
 import { checkValues } from './recipe/variable-definitions.ts';
@@ -46,6 +47,7 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
     await checkRecipe(recipe, path.dirname(recipeFile), recipeProblems);
     checkValues(recipe.variables, asMap(raw['variables']), asMap(raw['secrets']), siteProblems);
     if (site) await checkOverrides(site, recipe, directory, siteProblems);
+    if (site) checkChosenVersions(recipe, site, siteProblems);
   }
   if (site) checkUnique(site.platforms, ['platforms'], siteProblems);
   throwAll(siteProblems, recipeProblems);
@@ -107,13 +109,18 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
         const [uid = 0, gid = 0] = owner.split(':').map(Number);
         return { name, template: path.resolve(recipeDirectory, template), mode: Number.parseInt(mode, 8), uid, gid };
       }),
-      rollout: await makeRollout(recipe, engine, scope, recipeProblems),
+      rollout: await makeRollout(recipe, engine, { components: versionScope(recipe, site), ...scope }, recipeProblems),
       requires: recipeRequirements(recipe),
-      data: recipe.data,
+      data: { ...recipe.data, version: dataVersionOf(recipe, site) },
       ...(accounts ? { accounts } : {}),
     },
     variables,
   };
+}
+
+/** What probes see of components: a gate can ask whether the new version answers. */
+function versionScope(recipe: RecipeInput, site: SiteInput): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(chosenVersions(recipe, site)).map(([name, version]) => [name, { version }]));
 }
 
 /** The key that signs is another matter: it need not be on this machine. */

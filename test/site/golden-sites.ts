@@ -5,7 +5,7 @@ import { renderDeployment } from '../../src/site/render.ts';
 import { fixtures } from './temporary-site.ts';
 
 export const goldenDirectory = path.join(fixtures, 'golden');
-export const goldenSites = ['prosody', 'prosody-closed', 'static-web'];
+export const goldenSites = ['prosody', 'prosody-closed', 'prose-pod', 'prose-pod-federated', 'static-web'];
 
 /** Every file that a fixture site renders to, by name. */
 export async function renderGolden(site: string): Promise<Map<string, string>> {

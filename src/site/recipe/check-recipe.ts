@@ -5,6 +5,7 @@ import { keyName, type Problems } from '../yaml/problems.ts';
 import { kindOf, type Path } from '../yaml/source-document.ts';
 import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
+import { checkKnownVersions } from './known-versions.ts';
 import { checkDefinitions } from './variable-definitions.ts';
 
 /** What a schema cannot say: names that must exist elsewhere in the recipe, files that must be there. */
@@ -14,6 +15,7 @@ export async function checkRecipe(recipe: RecipeInput, directory: string, proble
   checkOrder(recipe, problems);
   checkAccounts(recipe, problems);
   checkComponentSecrets(recipe, problems);
+  checkKnownVersions(recipe, problems);
   checkUnique(recipe.data.volumes, ['data', 'volumes'], problems);
   await checkFiles(recipe, directory, problems);
 }
