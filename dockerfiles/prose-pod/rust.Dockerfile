@@ -56,11 +56,10 @@ packages="$compiler libc6-dev:$debian"
 command -v rustup >/dev/null || packages="$packages libstd-rust-dev:$debian"
 for package in ${TARGET_PACKAGES:-}; do packages="$packages $package:$debian"; done
 apt-get update -q
-# shellcheck disable=SC2086 # a list
 DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-unsafe-io install -qy --no-install-recommends $packages
 ! command -v rustup >/dev/null || rustup target add "$rust"
 lower=$(echo "$rust" | tr - _)
-upper=$(echo "$lower" | tr a-z A-Z)
+upper=$(echo "$lower" | tr '[:lower:]' '[:upper:]')
 # Read by cargo, and by the crates cc, cmake, pkg-config and bindgen, which build scripts compile and find C with.
 cat >/cross.env <<ENVIRONMENT
 export TRIPLET=$triplet
@@ -98,7 +97,6 @@ if [ -n "${VERSION_DIRECTORY:-}" ]; then
     printf '%s\n' "${BUILD_TIMESTAMP:-$(date -u -d "@${SOURCE_DATE_EPOCH:-0}" +%Y-%m-%dT%H:%M:%SZ)}" >"$VERSION_DIRECTORY/BUILD_TIMESTAMP"
 fi
 echo "compiling ${BINARY:?} ${VERSION:?} for $CARGO_BUILD_TARGET on $(uname -m)"
-# shellcheck disable=SC2086 # a list
 (cd "$CRATE" && CARGO_TARGET_DIR=/target cargo build --bin "$BINARY" --profile "$CARGO_PROFILE" $CARGO_INSTALL_EXTRA_ARGS)
 folder=$CARGO_PROFILE
 [ "$folder" != dev ] || folder=debug # cargo names it so
@@ -142,7 +140,6 @@ apt() {
     apt-get -o Dir::Cache::pkgcache=pkgcache.bin -o Dir::Cache::srcpkgcache=srcpkgcache.bin -o Dpkg::Options::=--force-unsafe-io "$@"
 }
 apt update
-# shellcheck disable=SC2086 # a list
 apt install -y --no-install-recommends ca-certificates openssl ${RUNTIME_PACKAGES:-}
 apt clean
 install -d -o prosody -g prosody -m 0750 /etc/prose /etc/prosody /etc/prosody/certs /run/prosody \

@@ -47,7 +47,7 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
     await checkRecipe(recipe, path.dirname(recipeFile), recipeProblems);
     checkValues(recipe.variables, asMap(raw['variables']), asMap(raw['secrets']), siteProblems);
     if (site) await checkOverrides(site, recipe, directory, siteProblems);
-    if (site) checkChosenVersions(recipe, site, siteProblems);
+    if (site && recipeProblems.all.length === 0) checkChosenVersions(recipe, site, siteProblems);
   }
   if (site) checkUnique(site.platforms, ['platforms'], siteProblems);
   throwAll(siteProblems, recipeProblems);
