@@ -2,6 +2,7 @@ import semver from 'semver';
 import { z } from 'zod';
 import { isDigest, type Digest } from '../oci/digest.ts';
 import type { ReleaseManifest } from './manifest.ts';
+import { hostPathPattern } from '../site/host/host-path.ts';
 import { samplePath } from './samples/choose-samples.ts';
 
 /** Checks a `release.json` that may come from anywhere; the types are those of manifest.ts. */
@@ -34,7 +35,14 @@ const release = z.string().regex(/^\d+\.\d+\.\d+$/);
 const range = z.string().refine((value) => semver.validRange(value) !== null, 'not a range of versions');
 const accountCommand = z.strictObject({ command: z.array(z.string()), input: z.string() });
 
-export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject({
+/** A shell reads words between tabs, so none may be empty. */
+const command = z.array(word.min(1)).min(1);
+const host = z.strictObject({
+  files: z.array(z.strictObject({ path: z.string().regex(hostPathPattern), file: path, action: name.exactOptional() })),
+  actions: z.array(z.strictObject({ name, check: command.exactOptional(), apply: command, timeoutSeconds: z.int().min(1) })),
+});
+
+const manifest = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(/^[0-9A-Za-z.+-]+-[0-9a-f]{12}$/),
   name,
@@ -87,5 +95,19 @@ export const releaseManifestSchema: z.ZodType<ReleaseManifest> = z.strictObject(
   accounts: z
     .strictObject({ service: name, add: accountCommand, passwd: accountCommand, list: accountCommand })
     .exactOptional(),
+  host: host.exactOptional(),
   secrets: z.array(name),
+  generatedSecrets: z.array(name).exactOptional(),
+});
+
+export const releaseManifestSchema: z.ZodType<ReleaseManifest> = manifest.check(({ value, issues }) => {
+  const files = value.files.map((one) => one.path);
+  const actions = value.host?.actions.map((one) => one.name) ?? [];
+  for (const one of value.host?.files ?? []) {
+    const why = !files.includes(one.file) ? `${one.file} is no file of the release` : one.action !== undefined && !actions.includes(one.action) ? `there is no action ${one.action}` : undefined;
+    if (why !== undefined) issues.push({ code: 'custom', path: ['host', 'files'], input: one, message: why });
+  }
+  for (const one of value.generatedSecrets ?? []) {
+    if (!value.secrets.includes(one)) issues.push({ code: 'custom', path: ['generatedSecrets'], input: one, message: `${one} is no secret of the release` });
+  }
 });

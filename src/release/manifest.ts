@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
-import type { AccountCommands, DataPolicy, EngineRequirements, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
+import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
 
 /**
  * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs
@@ -27,8 +27,27 @@ export interface ReleaseManifest {
   /** What the host's engine must be able to do; absent: what the updater needs anyway. */
   readonly requires?: EngineRequirements;
   readonly accounts?: AccountCommands;
+  /** What stands on the host itself, outside containers. */
+  readonly host?: ReleaseHost;
   /** Names of the secrets that a host must hold before this release can run; never their values. */
   readonly secrets: readonly string[];
+  /** Those of them that a host makes itself when it has none. */
+  readonly generatedSecrets?: readonly string[];
+}
+
+/** Files that a host gets outside containers, and what follows when one changed, came or went. */
+export interface ReleaseHost {
+  readonly files: readonly ReleaseHostFile[];
+  /** In the order in which they run. */
+  readonly actions: readonly HostAction[];
+}
+
+export interface ReleaseHostFile {
+  /** Absolute path on the host. */
+  readonly path: string;
+  /** `path` of one of the release's `files`, which has mode and owner. */
+  readonly file: string;
+  readonly action?: string;
 }
 
 /** A file of the release directory; `path` is relative to it, with forward slashes. */

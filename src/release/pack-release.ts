@@ -5,10 +5,10 @@ import { replaceDirectory } from '../host/files.ts';
 import { openArchive, type Archive } from '../oci/archive/read-archive.ts';
 import { formatPlatform, platformSlug, type Platform } from '../oci/platform.ts';
 import type { Deployment } from '../site/model.ts';
-import { renderDeployment } from '../site/render.ts';
+import { renderDeployment, type RenderedDeployment } from '../site/render.ts';
 import { readableJson } from './canonical-json.ts';
 import { checksumsFile, describeFile, formatChecksums } from './checksums.ts';
-import type { ReleaseFile, ReleaseImage, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
+import type { ReleaseFile, ReleaseHost, ReleaseImage, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
 import { manifestFile, readRelease, releaseId, type Release } from './read-release.ts';
 import { planPath, releasePlatforms, rolloutPlan } from './rollout-plan.ts';
 import { chooseSamples } from './samples/choose-samples.ts';
@@ -63,11 +63,11 @@ export async function packRelease(
     const { name: siteName, version } = deployment.site;
     const sbom = await put(sbomFile, await releaseSbom({ directory: target, manifest: { name: siteName, version, images } }));
     const files: RenderedReleaseFile[] = [];
-    for (const { name, hash, mode, uid, gid, content } of rendered.files) {
+    for (const { name, hash, mode, uid, gid, content } of [...rendered.files, ...rendered.hostFiles]) {
       const file = await put(`files/${hash}/${name}`, content);
       files.push({ ...file, name, mode: `0${mode.toString(8).padStart(3, '0')}`, uid, gid });
     }
-    manifest = describeRelease(deployment, { images, sbom, files, compose: await put('compose.yaml', rendered.compose), secrets: rendered.secrets });
+    manifest = describeRelease(deployment, { images, sbom, files, compose: await put('compose.yaml', rendered.compose), ...describeHost(deployment, rendered) });
     const plans: ReleaseFile[] = [];
     for (const platform of releasePlatforms(manifest)) plans.push(await put(planPath(platform), rolloutPlan(manifest, platform)));
     const document = await put(manifestFile, readableJson(manifest));
@@ -120,9 +120,18 @@ async function putImage(target: string, { component, platform, file, archive }: 
   };
 }
 
+/** Without keys for what a recipe does not have, so that its releases keep their ids. */
+function describeHost({ recipe: { host } }: Deployment, { hostFiles, secrets, generatedSecrets }: RenderedDeployment): Pick<ReleaseManifest, 'host' | 'secrets' | 'generatedSecrets'> {
+  const described: ReleaseHost | undefined = host && {
+    files: hostFiles.map(({ name, hash, path: target, action }) => ({ path: target, file: `files/${hash}/${name}`, ...(action === undefined ? {} : { action }) })),
+    actions: host.actions,
+  };
+  return { ...(described ? { host: described } : {}), secrets, ...(generatedSecrets.length > 0 ? { generatedSecrets } : {}) };
+}
+
 function describeRelease(
   { site, recipe }: Deployment,
-  content: Pick<ReleaseManifest, 'images' | 'sbom' | 'files' | 'compose' | 'secrets'>,
+  content: Pick<ReleaseManifest, 'images' | 'sbom' | 'files' | 'compose' | 'host' | 'secrets' | 'generatedSecrets'>,
 ): ReleaseManifest {
   const manifest = {
     format: 1 as const,

@@ -2,7 +2,7 @@ import semver from 'semver';
 import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
 import { encodedPart } from '../oci/digest.ts';
 import type { Probe } from '../site/model.ts';
-import type { ReleaseManifest } from './manifest.ts';
+import type { ReleaseHost, ReleaseManifest } from './manifest.ts';
 
 /** Where the plan of a platform stands in a release. */
 export function planPath(platform: Platform): string {
@@ -20,7 +20,7 @@ export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): P
  * parser (docs/device.md, Plan).
  */
 export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
-  const { id, name, version, recipe, images, files, secrets, rollout, requires = {}, data, retention } = manifest;
+  const { id, name, version, recipe, images, files, secrets, rollout, requires = {}, data, retention, host, generatedSecrets = [] } = manifest;
   const ours = images.filter((image) => samePlatform(image.platform, platform));
   const lines: (readonly (string | number)[])[] = [
     ['format', 1],
@@ -36,7 +36,7 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
       samples.map((sample) => ['sample', component, sample.path, sample.sizeBytes, encodedPart(sample.digest)]),
     ),
     ...files.map((file) => ['file', hashOf(file.path), file.name, file.mode, file.uid, file.gid]),
-    ...secrets.map((secret) => ['secret', secret]),
+    ...secrets.map((secret) => ['secret', secret, ...(generatedSecrets.includes(secret) ? ['generate'] : [])]),
     ...rollout.services.flatMap((service) => [
       ['service', service.name, service.component],
       ...(service.kind ? [[service.kind, service.name]] : []),
@@ -47,9 +47,22 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
     ]),
     ['gate', rollout.timeoutSeconds, rollout.soakSeconds],
     ['data', data.version, ...data.volumes],
+    ...(host ? hostLines(host) : []),
     ...(retention ? [['retention', retention.releases, retention.diskBudgetBytes ?? 0]] : []),
   ];
   return lines.map((fields) => `${fields.join('\t')}\n`).join('');
+}
+
+/** Files of the host itself; mode and owner stand in the `file` line of the same name. */
+function hostLines({ files, actions }: ReleaseHost): (readonly (string | number)[])[] {
+  return [
+    ...files.map(({ path, file, action }) => ['hostfile', hashOf(file), nameOf(file), path, action ?? '-']),
+    ...actions.flatMap(({ name, check, apply, timeoutSeconds }) => [
+      ['action', name, timeoutSeconds],
+      ...(check ? [['action-check', name, ...check]] : []),
+      ['action-apply', name, ...apply],
+    ]),
+  ];
 }
 
 /**
@@ -76,7 +89,12 @@ function probeFields(probe: Probe): readonly (string | number)[] {
   }
 }
 
-/** `files/HASH/NAME` */
+/** Of `files/HASH/NAME`. */
+function nameOf(path: string): string {
+  return path.split('/')[2] ?? '';
+}
+
+/** Of `files/HASH/NAME`. */
 function hashOf(path: string): string {
   return path.split('/')[1] ?? '';
 }

@@ -5,11 +5,15 @@ import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
 import type { Deployment, Host, RetentionPolicy } from './model.ts';
-import { expandHome, homeDirectory, makeOs, recipeRequirements } from './os-settings.ts';
+import { makeHostPolicy } from './host/host-files.ts';
+import { expandHome, homeDirectory, makeOs, recipePackages, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
-import { checkChosenVersions, chosenVersions, dataVersionOf } from './recipe/known-versions.ts';
+import { conditionScope, namesOf, narrowRecipe } from './recipe/conditions.ts';
+import { applyRules, makeSteps } from './recipe/guidance.ts';
+import { checkChosenVersions, dataVersionOf } from './recipe/known-versions.ts';
 import { locateRecipe } from './recipe/locate-recipe.ts';
+import { applyProfile } from './recipe/profiles.ts';
 import { makeAccounts, makeRollout } from './recipe/rollout.ts';
 import { checkValues } from './recipe/variable-definitions.ts';
 import { makeVariables } from './recipe/variables.ts';
@@ -43,17 +47,19 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   if (recipeFile === undefined) throw new ConfigurationError(siteProblems.all);
   const recipeProblems = new Problems(await read(recipeFile, 'recipe', 'Check the path.'));
   const recipe = validate(recipeSchema, recipeProblems);
+  const definitions = recipe && applyProfile(recipe, raw['profile'], siteProblems);
   if (recipe) {
     await checkRecipe(recipe, path.dirname(recipeFile), recipeProblems);
-    checkValues(recipe.variables, asMap(raw['variables']), asMap(raw['secrets']), siteProblems);
+    checkValues(definitions ?? withoutRequired(recipe.variables), asMap(raw['variables']), asMap(raw['secrets']), siteProblems);
     if (site) await checkOverrides(site, recipe, directory, siteProblems);
     if (site && recipeProblems.all.length === 0) checkChosenVersions(recipe, site, siteProblems);
   }
   if (site) checkUnique(site.platforms, ['platforms'], siteProblems);
   throwAll(siteProblems, recipeProblems);
-  if (!site || !recipe) throw new TypeError('A document without problems has a value');
+  if (!site || !recipe || !definitions) throw new TypeError('A document without problems has a value');
 
-  const deployment = await assemble({ file, site, recipeFile, recipe, home: homeDirectory(context), siteProblems, recipeProblems });
+  const inputs = { context, file, site, recipeFile, recipe: { ...recipe, variables: definitions }, siteProblems, recipeProblems };
+  const deployment = await assemble(inputs);
   throwAll(siteProblems, recipeProblems);
   await renderDeployment(deployment, placeholderReferences(deployment));
   return freeze(deployment);
@@ -64,32 +70,46 @@ function isSecret(at: Path): boolean {
   return (at[0] === 'secrets' && at.length > 1) || at.join('.').startsWith('os.wifi.network.passphrase');
 }
 
+/** Where the profile is not known, nobody can say what is missing. */
+function withoutRequired(definitions: RecipeInput['variables']): RecipeInput['variables'] {
+  return Object.fromEntries(Object.entries(definitions).map(([name, definition]) => [name, { ...definition, required: false }]));
+}
+
 interface Loaded {
+  readonly context: Context;
   readonly file: string;
   readonly site: SiteInput;
   readonly recipeFile: string;
+  /** Its variables as the site's profile defines them. */
   readonly recipe: RecipeInput;
-  readonly home: string;
   readonly siteProblems: Problems;
   readonly recipeProblems: Problems;
 }
 
-async function assemble({ file, site, recipeFile, recipe, home, siteProblems, recipeProblems }: Loaded): Promise<Deployment> {
+async function assemble({ context, file, site, recipeFile, recipe: whole, siteProblems, recipeProblems }: Loaded): Promise<Deployment> {
+  const home = homeDirectory(context);
   const siteDirectory = path.dirname(file);
   const recipeDirectory = path.dirname(recipeFile);
   const engine = createEngine(recipeDirectory);
-  const variables = await makeVariables(site, siteDirectory, recipe, engine, siteProblems, recipeProblems);
-  const scope = templateScope(site, recipe, variables);
+  const variables = await makeVariables(site, siteDirectory, whole, engine, siteProblems, recipeProblems);
+  const scope = templateScope(site, whole, variables);
+  const conditions = { engine, scope: conditionScope(scope, whole, site.components), problems: recipeProblems };
+  await applyRules(context, whole, conditions, siteProblems);
+  const recipe = narrowRecipe(whole, conditions);
   const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
   const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);
   const allowedSigners = await makeAllowedSigners(site, siteDirectory, home, siteProblems);
   const os = await makeOs({ site, siteDirectory, recipe, engine, scope, home }, siteProblems, recipeProblems);
+  const host = await makeHostPolicy(recipe, { recipeDirectory, engine, scope, problems: recipeProblems });
+  const steps = await makeSteps(recipe, { engine, scope, problems: recipeProblems });
+  const packages = recipePackages(recipe);
   return {
     site: {
       file,
       name: site.name,
       version: site.version,
       domain: site.domain,
+      ...(site.profile === undefined ? {} : { profile: site.profile }),
       platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
       hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
       transport: site.transport,
@@ -109,18 +129,16 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
         const [uid = 0, gid = 0] = owner.split(':').map(Number);
         return { name, template: path.resolve(recipeDirectory, template), mode: Number.parseInt(mode, 8), uid, gid };
       }),
-      rollout: await makeRollout(recipe, engine, { components: versionScope(recipe, site), ...scope }, recipeProblems),
+      rollout: await makeRollout(recipe, engine, conditions.scope, recipeProblems),
       requires: recipeRequirements(recipe),
-      data: { ...recipe.data, version: dataVersionOf(recipe, site) },
+      data: { version: dataVersionOf(whole, site), volumes: namesOf(recipe.data.volumes) },
       ...(accounts ? { accounts } : {}),
+      ...(host ? { host } : {}),
+      ...(packages.length > 0 ? { packages } : {}),
+      ...(steps.length > 0 ? { steps } : {}),
     },
     variables,
   };
-}
-
-/** What probes see of components: a gate can ask whether the new version answers. */
-function versionScope(recipe: RecipeInput, site: SiteInput): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(chosenVersions(recipe, site)).map(([name, version]) => [name, { version }]));
 }
 
 /** The key that signs is another matter: it need not be on this machine. */

@@ -23,6 +23,8 @@ export interface Site {
   /** Semantic version of the next release. */
   readonly version: string;
   readonly domain: string;
+  /** Of the recipe's profiles, where it has any. */
+  readonly profile?: string;
   readonly platforms: readonly Platform[];
   readonly hosts: readonly Host[];
   /** Absent: hosts keep everything until they are told to prune. */
@@ -117,6 +119,19 @@ export interface Recipe {
   /** Named volumes of the Compose file that hold what must survive. */
   readonly data: DataPolicy;
   readonly accounts?: AccountCommands;
+  /** What stands on the host itself, outside containers. */
+  readonly host?: HostPolicy;
+  /** Debian packages that it needs on the host itself; sorted. */
+  readonly packages?: readonly string[];
+  /** What a person must do, with the site's values. */
+  readonly steps?: readonly Step[];
+}
+
+/** Something that no program can do, and how it is done. */
+export interface Step {
+  readonly title: string;
+  /** Lines of text, without one at the end. */
+  readonly text: string;
 }
 
 /** One container image. */
@@ -153,6 +168,29 @@ export interface FileTemplate {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
+}
+
+/** Files for programs that run outside containers, and what must be done when one changed, came or went. */
+export interface HostPolicy {
+  readonly files: readonly HostFileTemplate[];
+  /** In the order in which they run. */
+  readonly actions: readonly HostAction[];
+}
+
+/** `name` is made of the path, and is that of no other file of the release. */
+export interface HostFileTemplate extends FileTemplate {
+  /** Absolute path on the host. */
+  readonly path: string;
+  readonly action?: string;
+}
+
+export interface HostAction {
+  readonly name: string;
+  /** Program and arguments; must succeed before any action is applied. */
+  readonly check?: readonly string[];
+  readonly apply: readonly string[];
+  /** For each of the two. */
+  readonly timeoutSeconds: number;
 }
 
 export interface RolloutPolicy {

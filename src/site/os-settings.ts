@@ -5,6 +5,7 @@ import type { Context } from '../context.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { Deployment, EngineRequirements, OpenPort, OsSettings, WifiSettings } from './model.ts';
 import { adoptFailure } from './recipe/components.ts';
+import { namesOf } from './recipe/conditions.ts';
 import { judgePassphrase, parseMinimum, parseSize } from './schema/os-words.ts';
 import { judgePublicKey } from './schema/public-key.ts';
 import type { RecipeInput } from './schema/recipe-schema.ts';
@@ -36,7 +37,7 @@ export async function makeOs(inputs: OsInputs, siteProblems: Problems, recipePro
     hostname: hostname ?? site.name,
     authorizedKeys: await readKeys(inputs, siteProblems),
     ...(wifi ? { wifi: makeWifi(wifi, siteDirectory, siteProblems) } : {}),
-    packages: [...new Set([...(recipe.os?.packages ?? []), ...packages])].sort(),
+    packages: [...new Set([...recipePackages(recipe), ...packages])].sort(),
     ports: uniquePorts([...(await recipePorts(inputs, recipeProblems)), ...ports]),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     requires: recipeRequirements(recipe),
@@ -94,6 +95,11 @@ async function recipePorts({ recipe, engine, scope }: OsInputs, problems: Proble
 function uniquePorts(ports: readonly OpenPort[]): OpenPort[] {
   const byName = new Map(ports.map(({ port, protocol }) => [`${protocol}/${port}`, { port, protocol }]));
   return [...byName.values()].sort((a, b) => a.port - b.port || a.protocol.localeCompare(b.protocol));
+}
+
+/** Debian packages that the recipe needs on the host itself; each once, sorted. */
+export function recipePackages({ os: recipeOs }: RecipeInput): string[] {
+  return [...new Set(namesOf(recipeOs?.packages ?? []))].sort();
 }
 
 /** `os.requires` as plain versions: '24.0.0' of '>=24'. */

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { ConfigurationError, ExitStatus, ShipError } from '../errors.ts';
 import { Secret } from '../secret.ts';
-import type { Deployment, FileTemplate } from './model.ts';
-import { UnsetSecret } from './secrets.ts';
+import type { Deployment, FileTemplate, HostFileTemplate } from './model.ts';
+import { GeneratedSecret, UnsetSecret } from './secrets.ts';
 import { checkCompose } from './template/compose-check.ts';
 import { createEngine, TemplateFailure, type Filter } from './template/engine.ts';
 import { templateScope } from './template/scope.ts';
@@ -23,12 +23,22 @@ export interface RenderedFile {
   readonly content: Buffer;
 }
 
+/** A file of the release that the host itself gets. */
+export interface RenderedHostFile extends RenderedFile {
+  /** Absolute path on the host. */
+  readonly path: string;
+  readonly action?: string;
+}
+
 export interface RenderedDeployment {
   /** The Compose file, complete: it needs no environment. */
   readonly compose: string;
   readonly files: readonly RenderedFile[];
-  /** The secrets that the Compose file mounts, sorted: the host must hold them before it can run. */
+  readonly hostFiles: readonly RenderedHostFile[];
+  /** The secrets that the Compose file or a file of the host names, sorted: the host must hold them before it can run. */
   readonly secrets: readonly string[];
+  /** Those of them that the host makes itself, because the site gives none. */
+  readonly generatedSecrets: readonly string[];
 }
 
 /** Where the updater keeps rendered files and secrets on a host. */
@@ -57,7 +67,15 @@ export async function renderDeployment(deployment: Deployment, references: Reado
   }
 
   const mounted = new Set<string>();
-  const composeEngine = createEngine(recipe.directory, composeFilters(deployment, files, references, mounted), escapeDollars);
+  const filters = composeFilters(deployment, files, references, mounted);
+  const hostEngine = createEngine(recipe.directory, filters);
+  const hostFiles: RenderedHostFile[] = [];
+  for (const template of recipe.host?.files ?? []) {
+    const text = await hostEngine.renderFile(template.template, scope).catch(collect);
+    hostFiles.push(renderedHostFile(template, text ?? ''));
+  }
+
+  const composeEngine = createEngine(recipe.directory, filters, escapeDollars);
   const compose = await composeEngine.renderFile(recipe.composeTemplate, scope).catch(collect);
   if (compose !== undefined && problems.length === 0) {
     const file = displayPath(recipe.composeTemplate);
@@ -70,7 +88,12 @@ export async function renderDeployment(deployment: Deployment, references: Reado
     problems.push(...checkCompose(compose, { project: site.name, recipe, references, placeOf }));
   }
   if (compose === undefined || problems.length > 0) throw new ConfigurationError(problems);
-  return { compose, files, secrets: [...mounted].sort() };
+  const secrets = [...mounted].sort();
+  return { compose, files, hostFiles, secrets, generatedSecrets: secrets.filter((name) => variables[name] instanceof GeneratedSecret) };
+}
+
+function renderedHostFile(template: HostFileTemplate, text: string): RenderedHostFile {
+  return { ...renderedFile(template, text), path: template.path, ...(template.action === undefined ? {} : { action: template.action }) };
 }
 
 function renderedFile({ name, mode, uid, gid }: FileTemplate, text: string): RenderedFile {
@@ -98,7 +121,7 @@ function composeFilters({ variables }: Deployment, files: readonly RenderedFile[
       const secrets = Object.keys(variables).filter((one) => variables[one] instanceof Secret);
       const secret = variables[name];
       if (!(secret instanceof Secret)) throw refusal('E_UNKNOWN_VARIABLE', `The recipe has no secret '${name}'`, suggest(name, secrets, 'Its secrets'));
-      if (secret instanceof UnsetSecret) {
+      if (secret instanceof UnsetSecret && !(secret instanceof GeneratedSecret)) {
         throw refusal('E_MISSING_VALUE', `The template mounts the secret '${name}', which the site does not give`, `Wrap it in {% if ${name} %}, make it \`required: true\`, or give it under \`secrets\` of the site.`);
       }
       mounted.add(name);

@@ -55,6 +55,9 @@ export class UnsetSecret extends Secret {
   }
 }
 
+/** A secret variable that the site leaves out, and that each host makes for itself. */
+export class GeneratedSecret extends UnsetSecret {}
+
 /** The names of the secret variables that builds use. */
 export function buildSecrets({ recipe }: Deployment): string[] {
   const secrets = recipe.components.flatMap((component) => Object.values(component.secrets));

@@ -16,7 +16,7 @@ interface Case {
 
 const cases: Record<string, Case> = {
   'unknown key': { replace: [5, 'domian: example.org'], code: 'E_UNKNOWN_KEY', at: '5:1', remedy: /^Did you mean 'domain'\?$/ },
-  'unknown key, nothing near': { add: 'wallpaper: 1', code: 'E_UNKNOWN_KEY', at: '6:1', remedy: /^Valid here: platforms, variables, secrets, hosts, transport, components, retention, signing, allowedSigners, os\.$/ },
+  'unknown key, nothing near': { add: 'wallpaper: 1', code: 'E_UNKNOWN_KEY', at: '6:1', remedy: /^Valid here: profile, platforms, variables, secrets, hosts, transport, components, retention, signing, allowedSigners, os\.$/ },
   'unknown nested key': { add: 'hosts:\n  pi:\n    adress: pi.local\n    address: pi.local', code: 'E_UNKNOWN_KEY', at: '8:5', remedy: /Valid here: user, port/ },
   'wrong type': { replace: [2, 'name: [demo]'], code: 'E_WRONG_TYPE', at: '2:7', message: /must be text, but is the list \["demo"\]/, remedy: /Name of the installation/ },
   'number for text': { replace: [3, 'version: 1.10'], code: 'E_WRONG_TYPE', at: '3:10', remedy: /^Put it in quotes: '1\.10'$/ },

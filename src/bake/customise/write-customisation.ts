@@ -6,6 +6,7 @@ import { cardUsers, osFiles } from '../../device/os-files.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { replaceDirectory } from '../../host/files.ts';
 import { debianArchitecture, formatPlatform } from '../../oci/platform.ts';
+import type { ReleaseManifest } from '../../release/manifest.ts';
 import type { OsSettings } from '../../site/model.ts';
 import { cardConfiguration, firstJournal } from './card-configuration.ts';
 import { FileList } from './file-list.ts';
@@ -53,8 +54,13 @@ export async function writeCustomisation(directory: string, options: Customisati
     await writeFile(path.join(target, 'debconf'), `${debconfAnswers(os).join('\n')}\n`);
     await copySetup(target);
   });
-  const secretFiles = [...(os.wifi?.network ? ['wifi-passphrase'] : []), ...manifest.secrets.map((name) => `secrets/${name}`)];
+  const secretFiles = [...(os.wifi?.network ? ['wifi-passphrase'] : []), ...givenSecrets(manifest).map((name) => `secrets/${name}`)];
   return Object.freeze({ directory, packages, cmdline, secretFiles });
+}
+
+/** The card makes the others itself. */
+function givenSecrets({ secrets, generatedSecrets = [] }: ReleaseManifest): string[] {
+  return secrets.filter((name) => !generatedSecrets.includes(name));
 }
 
 async function copySetup(target: string): Promise<void> {
@@ -81,7 +87,7 @@ function settings({ os, manifest, platform }: CustomisationOptions, cmdline: rea
     timezone: os.timezone,
     wifi_country: os.wifi?.country ?? '',
     wifi_network: os.wifi?.network ? 'yes' : 'no',
-    secret_names: manifest.secrets.join(' '),
+    secret_names: givenSecrets(manifest).join(' '),
     platform: formatPlatform(platform),
     debian_architecture: architecture,
     engine_minimum: effectiveMinimum('engine', os.requires),

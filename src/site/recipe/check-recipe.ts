@@ -3,21 +3,26 @@ import type { RecipeInput } from '../schema/recipe-schema.ts';
 import { suggest } from '../yaml/nearest.ts';
 import { keyName, type Problems } from '../yaml/problems.ts';
 import { kindOf, type Path } from '../yaml/source-document.ts';
+import { checkHost } from '../host/check-host.ts';
 import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
+import { namesOf } from './conditions.ts';
 import { checkKnownVersions } from './known-versions.ts';
+import { checkProfiles, isSettledByProfiles } from './profiles.ts';
 import { checkDefinitions } from './variable-definitions.ts';
 
 /** What a schema cannot say: names that must exist elsewhere in the recipe, files that must be there. */
 export async function checkRecipe(recipe: RecipeInput, directory: string, problems: Problems): Promise<void> {
-  checkDefinitions(recipe.variables, problems);
+  checkDefinitions(recipe.variables, problems, (name) => isSettledByProfiles(recipe, name));
+  checkProfiles(recipe, problems);
   checkRollout(recipe, problems);
   checkOrder(recipe, problems);
   checkAccounts(recipe, problems);
   checkComponentSecrets(recipe, problems);
   checkKnownVersions(recipe, problems);
-  checkUnique(recipe.data.volumes, ['data', 'volumes'], problems);
+  checkUnique(namesOf(recipe.data.volumes), ['data', 'volumes'], problems);
   await checkFiles(recipe, directory, problems);
+  await checkHost(recipe, directory, problems);
 }
 
 function checkRollout(recipe: RecipeInput, problems: Problems): void {
@@ -63,6 +68,9 @@ function checkComponentSecrets(recipe: RecipeInput, problems: Problems): void {
   const secrets = Object.keys(recipe.variables).filter((name) => recipe.variables[name]?.type === 'secret');
   for (const [name, component] of Object.entries(recipe.components)) {
     for (const [id, variable] of Object.entries(component.secrets)) {
+      if (recipe.variables[variable]?.generate) {
+        problems.add(['components', name, 'secrets', id], 'E_BAD_VALUE', `The secret '${variable}' is made by each host, so no build can use it`, 'Remove `generate: true` from the variable, or the secret from the component.');
+      }
       if (secrets.includes(variable)) continue;
       problems.add(['components', name, 'secrets', id], 'E_UNKNOWN_VARIABLE', `There is no secret variable '${variable}'`, suggest(variable, secrets, 'Secret variables'));
     }

@@ -48,7 +48,7 @@ export function dataVersionOf(recipe: RecipeInput, site: SiteInput): number {
 }
 
 /** Component → version, the site's where it has one. */
-export function chosenVersions(recipe: RecipeInput, site: SiteInput): Record<string, string> {
+function chosenVersions(recipe: RecipeInput, site: SiteInput): Record<string, string> {
   return Object.fromEntries(Object.entries(versionsOf(recipe.components)).map(([name, version]) => [name, site.components[name]?.version ?? version]));
 }
 

@@ -21,13 +21,15 @@ export async function makeRollout({ rollout }: RecipeInput, engine: Engine, scop
     for (const [number, probe] of service.probes.entries()) {
       probes.push(await makeProbe(probe, ['rollout', 'services', index, 'probes', number], render, problems));
     }
+    // What is not wanted here never restarts.
+    const restartAfter = service.restartAfter.filter((other) => rollout.services.some(({ name }) => name === other));
     services.push({
       name: service.name,
       component: service.component,
       ...(service.kind === 'oneshot' ? { kind: service.kind } : {}),
       probes,
       ...(service.order === 'start-first' ? { startFirst: { drainSeconds: service.drainSeconds } } : {}),
-      ...(service.restartAfter.length > 0 ? { restartAfter: service.restartAfter } : {}),
+      ...(restartAfter.length > 0 ? { restartAfter } : {}),
       ...(service.maintenancePage === undefined ? {} : { maintenancePage: service.maintenancePage }),
     });
   }

@@ -6,8 +6,15 @@ import { show } from '../yaml/validate.ts';
 
 type Given = string | number | boolean | readonly string[];
 
-/** Checks that each definition of a recipe makes sense by itself, its default included. */
-export function checkDefinitions(definitions: Readonly<Record<string, VariableDefinition>>, problems: Problems): void {
+/**
+ * Checks that each definition of a recipe makes sense by itself, its default included.
+ * @param isSettled Whether a variable needs no default of its own because each profile gives or requires it.
+ */
+export function checkDefinitions(
+  definitions: Readonly<Record<string, VariableDefinition>>,
+  problems: Problems,
+  isSettled: (name: string) => boolean = () => false,
+): void {
   for (const [name, definition] of Object.entries(definitions)) {
     const path = ['variables', name];
     const { type, required } = definition;
@@ -15,7 +22,11 @@ export function checkDefinitions(definitions: Readonly<Record<string, VariableDe
       problems.add([...path, 'default'], 'E_SECRET_IN_PLAIN_TEXT', `The secret variable '${name}' has a default`, 'Remove it; a site says where its secrets come from.');
       continue;
     }
-    if (type !== 'secret' && !required && definition.default === undefined) {
+    if (definition.generate && (type !== 'secret' || required)) {
+      const why = type === 'secret' ? 'is required of the site and made by the host' : 'is no secret';
+      problems.add([...path, 'generate'], 'E_BAD_VALUE', `\`${keyName(path)}\` ${why}`, '`generate: true` goes with the type secret, without `required: true`.');
+    }
+    if (type !== 'secret' && !required && definition.default === undefined && !isSettled(name)) {
       problems.addToKey(path, 'E_MISSING_VALUE', `\`${keyName(path)}\` has neither a default nor \`required: true\``, 'Give it a `default`, or make every site set it by `required: true`.');
     }
     for (const [key, types] of Object.entries(constraintTypes)) {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { baseName, country, hostname, imageSize, keyboard, locale, loginUser, minimumVersion, packageName, publicKey, ssid, timezone } from './os-words.ts';
+import { when } from './recipe/condition.ts';
 import { secretSource } from './secret-source.ts';
 import { port } from './words.ts';
 
@@ -57,13 +58,22 @@ export type OsInput = z.output<typeof osSettings>;
 /** `os` of a recipe: what it needs of the system below it. */
 export const recipeOs = z
   .strictObject({
-    packages: z.array(packageName).default([]).describe('Debian packages that it needs on the host itself.'),
+    packages: z
+      .array(
+        z.union([
+          packageName.describe('Name of a package.'),
+          z.strictObject({ name: packageName.describe('Name of a package.'), when: when.optional() }).describe('One that is not always needed.'),
+        ]),
+      )
+      .default([])
+      .describe('Debian packages that it needs on the host itself; one that is not always needed as `{name, when}`.'),
     ports: z
       .array(
         z
           .strictObject({
             port: z.union([port, z.string().regex(/\{[{%].*[%}]\}/)]).describe('Port number, or a template that renders to one; one that renders to nothing opens none.'),
             protocol,
+            when: when.optional(),
           })
           .describe('A port.'),
       )

@@ -3,6 +3,10 @@ import { isRepository } from '../../oci/reference.ts';
 import { knownVersions } from './recipe/known-versions-schema.ts';
 import { recipeOs } from './os-schema.ts';
 import { probe } from './probe-schema.ts';
+import { when } from './recipe/condition.ts';
+import { rules, steps } from './recipe/guidance-schema.ts';
+import { fileMode, fileOwner, recipeHost } from './recipe/host-schema.ts';
+import { profiles } from './recipe/profile-schema.ts';
 import { buildArgs, source } from './source-schema.ts';
 import { fileName, projectName, semanticVersion, serviceName, softwareVersion, text, variableName, versionRange } from './words.ts';
 
@@ -25,6 +29,7 @@ const component = z
       .default({})
       .describe('Build secrets: BuildKit\'s id (`RUN --mount=type=secret,id=ID`) and the secret variable with its value.'),
     bases: z.array(z.string().min(1)).default([]).describe('The images that the Dockerfile builds FROM, written as there.'),
+    when: when.optional(),
   })
   .describe('One container image.');
 
@@ -43,6 +48,7 @@ const variable = z
     maximum: z.number().optional().describe('Largest integer or port.'),
     pattern: z.string().optional().describe('JavaScript regular expression for the whole text, or for each entry of a list.'),
     enum: z.array(z.union([z.string(), z.number()])).min(1).optional().describe('The only values allowed (each entry of a list).'),
+    generate: z.boolean().default(false).describe('Of a secret: each host makes one of its own, 32 random bytes in base64url, unless the site gives one.'),
   })
   .describe('A value that a site may set.');
 export type VariableDefinition = z.output<typeof variable>;
@@ -50,22 +56,9 @@ export type VariableDefinition = z.output<typeof variable>;
 const file = z
   .strictObject({
     template: z.string().min(1).describe('Path of the template, relative to this file.'),
-    mode: text(
-      (value) =>
-        /^0[0-7]{3}$/.test(value) ? undefined : { code: 'E_BAD_MODE', message: 'is not a file mode', remedy: "Octal in quotes: '0644'." },
-      /^0[0-7]{3}$/,
-    )
-      .default('0644')
-      .describe('Permissions on the host, octal and in quotes.'),
-    owner: text(
-      (value) =>
-        /^\d{1,6}:\d{1,6}$/.test(value)
-          ? undefined
-          : { code: 'E_BAD_OWNER', message: 'is not UID:GID', remedy: "Numbers as the container sees them, in quotes: '101:104'. Names differ between host and image." },
-      /^\d{1,6}:\d{1,6}$/,
-    )
-      .default('0:0')
-      .describe('Owner on the host as UID:GID, in quotes.'),
+    mode: fileMode.default('0644').describe('Permissions on the host, octal and in quotes.'),
+    owner: fileOwner.default('0:0').describe('Owner on the host as UID:GID, in quotes.'),
+    when: when.optional(),
   })
   .describe('A file that is rendered into a release; the Compose template mounts it by `{{ \'NAME\' | file }}`.');
 
@@ -89,6 +82,8 @@ export const recipeSchema = z
       .describe('The container images, by name.'),
     knownVersions,
     variables: z.record(variableName, variable).default({}).describe('What a site may set, by name; templates use them as `{{ name }}`.'),
+    profiles: profiles.optional(),
+    rules,
     compose: z.string().min(1).default('compose.yaml').describe('Path of the Compose template, relative to this file.'),
     files: z.record(fileName, file).default({}).describe('Rendered files, by name.'),
     rollout: z
@@ -120,6 +115,7 @@ export const recipeSchema = z
                 .array(serviceName)
                 .default([])
                 .describe('Services above this one: whenever one of them was replaced or restarted, this one is restarted.'),
+              when: when.optional(),
               maintenancePage: fileName.optional().describe('One of `files`: the page that nginx in front shows while an update has stopped this service; docs/web-services.md.'),
             }),
           )
@@ -132,7 +128,14 @@ export const recipeSchema = z
     data: z
       .strictObject({
         version: z.int().min(1).describe('Raise it when the format of the data changes: then updates copy the data first and rollbacks put it back.'),
-        volumes: z.array(serviceName).describe('Named volumes of the Compose file that hold what must survive.'),
+        volumes: z
+          .array(
+            z.union([
+              serviceName.describe('A named volume.'),
+              z.strictObject({ name: serviceName.describe('A named volume.'), when: when.optional() }).describe('One that is not always there.'),
+            ]),
+          )
+          .describe('Named volumes of the Compose file that hold what must survive; one that is not always there as `{name, when}`.'),
       })
       .default({ version: 1, volumes: [] })
       .describe('The data to keep.'),
@@ -145,6 +148,8 @@ export const recipeSchema = z
       })
       .optional()
       .describe('How `prose-ship account` does its work; leave it out where there are no accounts.'),
+    host: recipeHost.optional(),
+    steps,
     os: recipeOs.optional().describe('What it needs of the system on a card: packages, open ports, the engine.'),
   })
   .describe('What to run: images, Compose file, configuration, probes, data.');

@@ -39,6 +39,7 @@ export const siteSchema = z
     name: projectName.describe('Name of the installation: lower-case letters, digits and hyphens. Also the Compose project on the host, so keep it.'),
     version: semanticVersion.describe('Semantic version of the next release; raise it when something changes.'),
     recipe: z.string().min(1).describe('What to run: the name of a built-in recipe, or the path of a recipe of your own (its folder or its recipe.yaml).'),
+    profile: projectName.optional().describe('Which way to use the recipe: the name of one of its `profiles`, where it has any.'),
     domain: domainName.describe('The domain of the chat addresses: `example.org` in `anna@example.org`.'),
     platforms: z
       .array(platformName)

@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { Liquid } from 'liquidjs';
 import { ExitStatus, ShipError, type Place } from '../../errors.ts';
+import type { Condition } from '../schema/recipe/condition.ts';
 import { suggest } from '../yaml/nearest.ts';
 import { displayPath } from '../yaml/source-document.ts';
+import { evaluateCondition } from './condition.ts';
+import { valueFilters } from './filters.ts';
 import { quoteLua } from './lua.ts';
 
 /** What is used of liquidjs' errors (its util/error.ts); the classes themselves are not exported as values. */
@@ -19,6 +22,8 @@ export interface Engine {
   renderText(text: string, scope: object, place: Place): Promise<string>;
   /** The same for a file; places are exact. */
   renderFile(file: string, scope: object): Promise<string>;
+  /** Whether a condition holds; a list holds as a whole. @throws TemplateFailure */
+  evaluate(condition: Condition, scope: object, place: Place): boolean;
 }
 
 /** What is wrong with a template: one ShipError each, with its place. */
@@ -53,21 +58,31 @@ export function createEngine(directory: string, filters: Readonly<Record<string,
   for (const name of unsteady) Reflect.deleteProperty(liquid.filters, name);
   liquid.registerFilter('json', (value: unknown) => JSON.stringify(value));
   liquid.registerFilter('lua', (value: unknown) => quoteLua(value));
-  for (const [name, filter] of Object.entries(filters)) liquid.registerFilter(name, filter);
+  for (const [name, filter] of Object.entries({ ...valueFilters, ...filters })) liquid.registerFilter(name, filter);
 
+  const failure = (error: unknown, scope: object, place: Place, exact: boolean) => {
+    const errors = (error as LiquidFailure).errors ?? [error as LiquidFailure];
+    const names = { variables: variableNames(scope), filters: Object.keys(liquid.filters) };
+    return new TemplateFailure(errors.map((one) => explain(one, names, place, exact)));
+  };
   const render = async (text: string, scope: object, place: Place, exact: boolean) => {
     try {
       return String(await liquid.render(liquid.parse(text, place.file), scope));
     } catch (error) {
-      const failure = error as LiquidFailure;
-      const errors = failure.errors ?? [failure];
-      const names = { variables: variableNames(scope), filters: Object.keys(liquid.filters) };
-      throw new TemplateFailure(errors.map((one) => explain(one, names, place, exact)));
+      throw failure(error, scope, place, exact);
     }
   };
   return {
     renderText: (text, scope, place) => render(text, scope, place, false),
     renderFile: async (file, scope) => render(await readFile(file, 'utf8'), scope, { file: displayPath(file) }, true),
+    evaluate: (condition, scope, place) => {
+      try {
+        const expressions = typeof condition === 'boolean' ? [] : [condition].flat();
+        return condition !== false && expressions.every((expression) => evaluateCondition(liquid, expression, scope));
+      } catch (error) {
+        throw failure(error, scope, place, false);
+      }
+    },
   };
 }
 

@@ -1,26 +1,26 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { Secret } from '../../secret.ts';
 import type { VariableValue } from '../model.ts';
-import { UnsetSecret } from '../secrets.ts';
+import { GeneratedSecret, UnsetSecret } from '../secrets.ts';
 
 /**
  * What templates see. The release's version is left out on purpose: a file that holds it would change with every
  * release, and so restart services in which nothing else changed.
  */
 export function templateScope(
-  site: { readonly name: string; readonly domain: string },
+  site: { readonly name: string; readonly domain: string; readonly profile?: string | undefined },
   recipe: { readonly name: string; readonly version: string },
   variables: Readonly<Record<string, VariableValue>>,
 ): Record<string, unknown> {
   return {
     ...Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, visible(name, value)])),
-    site: { name: site.name, domain: site.domain },
+    site: { name: site.name, domain: site.domain, ...(site.profile === undefined ? {} : { profile: site.profile }) },
     recipe: { name: recipe.name, version: recipe.version },
   };
 }
 
 function visible(name: string, value: VariableValue): unknown {
-  if (value instanceof UnsetSecret) return null;
+  if (value instanceof UnsetSecret && !(value instanceof GeneratedSecret)) return null;
   return value instanceof Secret ? new SecretStandIn(name) : value;
 }
 

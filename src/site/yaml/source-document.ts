@@ -38,6 +38,11 @@ export class SourceDocument {
     return isScalar(node) ? node.source : undefined;
   }
 
+  /** Takes entries out of lists and maps, so that places of what is left are found by its new position. `value` stays. */
+  leaveOut(paths: readonly Path[]): void {
+    for (const path of lastFirst(paths)) this.#document.deleteIn(path);
+  }
+
   #placeOf(path: Path, choose: (pair: Pair) => Node): Place {
     let node: unknown = this.#document.contents;
     let found: Node | undefined = isNode(node) ? node : undefined;
@@ -64,6 +69,11 @@ export class SourceDocument {
   #toJs(): unknown {
     return this.#document.toJS({ maxAliasCount: 100 });
   }
+}
+
+/** Entries of a list from the end, so that taking one out moves none of the others. */
+export function lastFirst(paths: readonly Path[]): readonly Path[] {
+  return paths.toSorted((a, b) => Number(b.at(-1)) - Number(a.at(-1)));
 }
 
 /** @throws ShipError E_MISSING_FILE with the given remedy, exit status 2 */

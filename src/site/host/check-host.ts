@@ -1,0 +1,27 @@
+import path from 'node:path';
+import type { RecipeInput } from '../schema/recipe-schema.ts';
+import { suggest } from '../yaml/nearest.ts';
+import type { Problems } from '../yaml/problems.ts';
+import { kindOf } from '../yaml/source-document.ts';
+
+/** What `host` names must be there, and every action must have something that it follows. */
+export async function checkHost({ host }: RecipeInput, directory: string, problems: Problems): Promise<void> {
+  if (!host) return;
+  const names = host.actions.map(({ name }) => name);
+  for (const [index, { template, action }] of host.files.entries()) {
+    const at = ['host', 'files', index];
+    if ((await kindOf(path.resolve(directory, template))) !== 'file') {
+      problems.add([...at, 'template'], 'E_MISSING_FILE', `The template '${template}' does not exist`, 'Paths are relative to recipe.yaml.');
+    }
+    if (action !== undefined && !names.includes(action)) {
+      problems.add([...at, 'action'], 'E_UNKNOWN_ACTION', `There is no action '${action}'`, suggest(action, names, 'Actions'));
+    }
+  }
+  for (const [index, name] of names.entries()) {
+    const at = ['host', 'actions', index, 'name'];
+    if (names.indexOf(name) !== index) problems.add(at, 'E_DUPLICATE', `'${name}' stands in \`host.actions\` twice`, 'Remove one of the two.');
+    if (!host.files.some(({ action }) => action === name)) {
+      problems.add(at, 'E_UNUSED_ACTION', `No file of \`host\` names the action '${name}', so it would never run`, 'Name it as `action` of a file, or remove it.');
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import type { HostAction, HostFileTemplate, HostPolicy } from '../model.ts';
+import { adoptFailure } from '../recipe/components.ts';
+import type { Surroundings } from '../recipe/conditions.ts';
+import type { RecipeInput } from '../schema/recipe-schema.ts';
+import { keyName, type Problems } from '../yaml/problems.ts';
+import type { Path } from '../yaml/source-document.ts';
+import { judgeHostPath } from './host-path.ts';
+
+interface HostSurroundings extends Surroundings {
+  readonly recipeDirectory: string;
+}
+
+/** The files that a release puts on the host itself, and what follows; undefined where the recipe has no `host`. */
+export async function makeHostPolicy({ host, files }: RecipeInput, surroundings: HostSurroundings): Promise<HostPolicy | undefined> {
+  if (!host) return undefined;
+  const { recipeDirectory, problems } = surroundings;
+  const made: HostFileTemplate[] = [];
+  const taken = new Set(Object.keys(files));
+  for (const [index, { path: pathTemplate, template, mode, owner, action }] of host.files.entries()) {
+    const at = ['host', 'files', index, 'path'];
+    const before = problems.all.length;
+    const target = await renderAt(pathTemplate, at, surroundings);
+    if (problems.all.length > before) continue;
+    judge(target, made, at, problems);
+    const name = fileNameOf(target, taken);
+    taken.add(name);
+    const [uid = 0, gid = 0] = owner.split(':').map(Number);
+    made.push({
+      name,
+      path: target,
+      template: path.resolve(recipeDirectory, template),
+      mode: Number.parseInt(mode, 8),
+      uid,
+      gid,
+      ...(action === undefined ? {} : { action }),
+    });
+  }
+  return { files: made, actions: await makeActions(host.actions, surroundings) };
+}
+
+function judge(target: string, others: readonly HostFileTemplate[], at: Path, problems: Problems): void {
+  const refusal = judgeHostPath(target);
+  if (refusal) problems.add(at, refusal.code, `\`${keyName(at)}\` '${target}' ${refusal.message}`, refusal.remedy);
+  for (const other of others) {
+    if (other.path === target) problems.add(at, 'E_DUPLICATE', `'${target}' stands in \`host.files\` twice`, 'Remove one of the two, or give them `when` that never hold together.');
+    else if (isBelow(other.path, target) || isBelow(target, other.path)) {
+      problems.add(at, 'E_BAD_PATH', `'${target}' and '${other.path}' cannot both be files: one lies below the other`, 'Rename one of the two.');
+    }
+  }
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
+}
+
+async function makeActions(actions: NonNullable<RecipeInput['host']>['actions'], surroundings: HostSurroundings): Promise<HostAction[]> {
+  const made: HostAction[] = [];
+  for (const [index, { name, check, apply, timeoutSeconds }] of actions.entries()) {
+    const at = ['host', 'actions', index];
+    made.push({
+      name,
+      ...(check ? { check: await renderCommand(check, [...at, 'check'], surroundings) } : {}),
+      apply: await renderCommand(apply, [...at, 'apply'], surroundings),
+      timeoutSeconds,
+    });
+  }
+  return made;
+}
+
+async function renderCommand(command: readonly string[], at: Path, surroundings: HostSurroundings): Promise<string[]> {
+  const { problems } = surroundings;
+  const words: string[] = [];
+  for (const [index, word] of command.entries()) {
+    const before = problems.all.length;
+    const text = await renderAt(word, [...at, index], surroundings);
+    words.push(text);
+    if (problems.all.length > before || /^[^\t\r\n]+$/.test(text)) continue;
+    problems.add([...at, index], 'E_BAD_VALUE', `'${word}' renders to ${text === '' ? 'nothing' : 'several lines'}`, 'Each word of a command is one line of text without tabs.');
+  }
+  return words;
+}
+
+function renderAt(text: string, at: Path, { engine, scope, problems }: HostSurroundings): Promise<string> {
+  return engine.renderText(text, scope, problems.document.placeOf(at)).catch((error: unknown) => adoptFailure(error, at, problems));
+}
+
+const longestName = 100;
+
+/** The path as one file name; of two paths that would come to the same, the later gets a digest. */
+function fileNameOf(target: string, taken: ReadonlySet<string>): string {
+  const plain = target.slice(1).replaceAll('/', '-').replaceAll(/[^A-Za-z0-9._-]/g, '_').replace(/^[^A-Za-z0-9]/, 'x');
+  if (plain.length <= longestName && !taken.has(plain)) return plain;
+  const digest = createHash('sha256').update(target).digest('hex').slice(0, 8);
+  return `${plain.slice(0, longestName - digest.length - 1)}-${digest}`;
+}
