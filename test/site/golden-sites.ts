@@ -11,11 +11,12 @@ export const goldenSites = ['prosody', 'prosody-closed', 'prose-pod', 'prose-pod
 export async function renderGolden(site: string): Promise<Map<string, string>> {
   const deployment = await loadDeployment(createContext(), path.join(fixtures, `${site}.yaml`));
   const references = new Map(deployment.recipe.components.map(({ name, repository, version }) => [name, `${repository}:${version}-0123456789ab`]));
-  const { compose, files } = await renderDeployment(deployment, references);
-  const { rollout, data, accounts } = deployment.recipe;
+  const { compose, files, hostFiles } = await renderDeployment(deployment, references);
+  const { rollout, data, accounts, host, packages, steps } = deployment.recipe;
+  const onHost = host && { files: host.files.map(({ template: _, ...file }) => file), actions: host.actions };
   return new Map([
     ['compose.yaml', compose],
-    ['policy.json', `${JSON.stringify({ rollout, data, accounts }, undefined, 2)}\n`],
-    ...files.map(({ name, content }) => [name, content.toString()] as const),
+    ['policy.json', `${JSON.stringify({ rollout, data, accounts, host: onHost, packages, steps }, undefined, 2)}\n`],
+    ...[...files, ...hostFiles].map(({ name, content }) => [name, content.toString()] as const),
   ]);
 }

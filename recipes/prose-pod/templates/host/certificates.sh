@@ -7,7 +7,7 @@
 #   deploy        copies one to nginx and Prosody, and lets them read it; certbot's deploy hook
 set -eu
 umask 077
-tls=/etc/prose/tls
+tls=${PROSE_TLS:-/etc/prose/tls}
 live=${PROSE_LETSENCRYPT:-/etc/letsencrypt}/live
 web_root=/var/www/{{ site.name }}
 names_of() {
