@@ -16,6 +16,7 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
  * on a throw-away host, whose arm64 containers are emulated. Needs what the pipeline's tests need.
  */
 const standIns = path.resolve(import.meta.dirname, '../stand-ins/prose-pod');
+const golden = path.resolve(import.meta.dirname, '../fixtures/site/golden/prose-pod');
 const commit = '0123456789abcdef0123456789abcdef01234567';
 const services = ['server', 'api', 'dashboard', 'web'] as const;
 
@@ -134,6 +135,35 @@ test.serial('a server that starts says 425, and serves nobody until the api has 
   await pi.exec('docker restart prose-api-1');
   await until('the domain is served', 120, async () => /starttls/.test(await domainIsServed()));
   t.pass();
+});
+
+test.serial('nginx of the host serves the pages, and a renewed certificate reaches Prosody under its own user', async (t) => {
+  t.timeout(5 * 60_000);
+  const put = async (name: string, target: string) => pi.exec(`mkdir -p $(dirname ${target}) && cat >${target} && chmod 0755 ${target}`, { input: await readFile(path.join(golden, name)) });
+  await put('usr-local-sbin-prose-certificates', '/usr/local/sbin/prose-certificates');
+  await put('etc-letsencrypt-renewal-hooks-deploy-prose', '/etc/letsencrypt/renewal-hooks/deploy/prose');
+  await put('etc-nginx-conf.d-prose.conf', '/etc/nginx/conf.d/prose.conf');
+  await put('var-www-prose-.well-known-host-meta.json', '/var/www/prose/.well-known/host-meta.json');
+  const started = await pi.exec('prose-certificates placeholder && nginx -t && nginx');
+  t.is(started.exitCode, 0, started.stderr);
+  const get = async (url: string, options = '') => (await pi.exec(`curl -ksS ${options} --resolve '*:443:127.0.0.1' ${url}`)).stdout;
+  t.regex(await get('https://prose.example.org/'), /prose-app-web/);
+  t.regex(await get('https://admin.prose.example.org/api/pod/version'), /"version":"0\.20\.0"/);
+  t.regex(await get('https://example.org/.well-known/host-meta.json', '-i'), /access-control-allow-origin: \*[\s\S]*wss:\/\/prose\.example\.org\/websocket\//i);
+  const upgrade = '-i -m 10 --http1.1 -H "Connection: Upgrade" -H "Upgrade: websocket" -H "Sec-WebSocket-Version: 13" -H "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==" -H "Sec-WebSocket-Protocol: xmpp"';
+  t.regex(await get('https://prose.example.org/websocket/', upgrade), /^HTTP\/1\.1 101 /);
+
+  // What certbot leaves, and its hook.
+  await pi.exec(`mkdir -p /etc/letsencrypt/live/example.org && cd /etc/letsencrypt/live/example.org &&
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 90 -subj /CN=renewed -addext subjectAltName=DNS:example.org,DNS:groups.example.org -keyout privkey.pem -out fullchain.pem`);
+  const deployed = await pi.exec('RENEWED_LINEAGE=/etc/letsencrypt/live/example.org /etc/letsencrypt/renewal-hooks/deploy/prose');
+  t.is(deployed.exitCode, 0, deployed.stderr);
+  t.is((await pi.exec('docker exec prose-server-1 stat -c "%a %u:%g" /etc/prosody/certs/example.org/privkey.pem')).stdout, '600 1001:1001');
+  const subject = (options: string) => pi.exec(`openssl s_client ${options} -servername example.org </dev/null 2>/dev/null | openssl x509 -noout -subject`);
+  await until('Prosody shows the new certificate', 60, async () => (await subject('-connect 127.0.0.1:5222 -starttls xmpp -xmpphost example.org')).stdout.includes('renewed'));
+  await until('nginx shows the new certificate', 30, async () => (await subject('-connect 127.0.0.1:443')).stdout.includes('renewed'));
+  const again = await pi.exec('RENEWED_LINEAGE=/etc/letsencrypt/live/example.org /etc/letsencrypt/renewal-hooks/deploy/prose');
+  t.is(again.exitCode, 0, again.stderr);
 });
 
 test.serial('an update of the server restarts api and dashboard after it, in order, and leaves the web app alone', async (t) => {
