@@ -47,7 +47,7 @@ export default tseslint.config(
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {
-      parserOptions: { projectService: { allowDefaultProject: ['ava.config.js', 'cards.config.js', 'faults.config.js', 'eslint.config.js', 'src/cli/main.js'] }, tsconfigRootDir: import.meta.dirname },
+      parserOptions: { projectService: { allowDefaultProject: ['ava.config.js', 'cards.config.js', 'faults.config.js', 'recipes.config.js', 'eslint.config.js', 'src/cli/main.js'] }, tsconfigRootDir: import.meta.dirname },
     },
     rules: {
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],

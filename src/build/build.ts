@@ -1,9 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import type { Context } from '../context.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
-import { requireEmulation } from '../host/engine/emulation.ts';
+import { machinePlatform, requireEmulation } from '../host/engine/emulation.ts';
 import type { Engine } from '../host/engine/engine.ts';
 import { exists } from '../host/files.ts';
 import { run } from '../host/process.ts';
+import { distinctPlatforms } from '../oci/platform.ts';
 import type { Task, TaskReport } from '../tasks.ts';
 import { provideBase, type ProvidedBase } from './bases.ts';
 import { buildComponent, type BuiltImage } from './build-component.ts';
@@ -49,9 +51,10 @@ export function buildTasks(context: Context, plan: BuildPlan, engine: Engine, op
       id: `base:${reference}`,
       title: `Provide the base ${reference}`,
       async run(report) {
+        const native = (await crossCompiles(plan, reference)) ? machinePlatform() : undefined;
         const base = await provideBase(context, {
           reference,
-          platforms: plan.platforms,
+          platforms: distinctPlatforms([...plan.platforms, ...(native ? [native] : [])]),
           provider: plan.bases,
           sourceDateEpoch: plan.sourceDateEpoch,
           ...builder,
@@ -59,6 +62,7 @@ export function buildTasks(context: Context, plan: BuildPlan, engine: Engine, op
           onLine: (line) => report.log(line.replace(': I: ', ': '), line.includes(': I: ') ? 'info' : 'debug'),
           onWarning: (message) => report.log(message, 'warning'),
         });
+        if (native && base.kind === 'bootstrap' && !findings.exportsLayouts) throw noNativeBase(reference);
         findings.bases.set(reference, base);
         report.detail(base.kind === 'registry' ? 'from its registry' : base.isCached ? 'cached' : 'made of Debian packages');
       },
@@ -102,6 +106,23 @@ async function requireInputs(build: ComponentBuild, secrets: BuildSecrets = {}):
   if (absent !== undefined) {
     throw missing('E_BUILD_SECRET_MISSING', `The build secret '${absent}' of '${build.component}' has no value`, 'Give it under `secrets` of the component.');
   }
+}
+
+/** Whether a Dockerfile on this base has stages of the machine that builds: they need the base for that machine, too. */
+async function crossCompiles({ components }: BuildPlan, reference: string): Promise<boolean> {
+  const dockerfiles = new Set(components.filter(({ bases }) => bases.includes(reference)).map(({ dockerfile }) => dockerfile));
+  const texts = await Promise.all([...dockerfiles].map((file) => readFile(file, 'utf8')));
+  return texts.some((text) => /^FROM\s+--platform=\$\{?BUILDPLATFORM\b/im.test(text));
+}
+
+/** A graph driver is given one image at a time (graphdriver/build-by-loading.ts), not one for each stage's platform. */
+function noNativeBase(reference: string): ShipError {
+  return new ShipError({
+    code: 'E_BASE_UNAVAILABLE',
+    message: `This engine cannot take ${reference} for two platforms at once from a folder, which cross-compiling needs, and no registry gives it`,
+    remedy: "Turn the engine's containerd image store on, or let it reach a registry.",
+    exitStatus: ExitStatus.preflight,
+  });
 }
 
 function missing(code: `E_${string}`, message: string, remedy: string): ShipError {

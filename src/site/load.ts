@@ -12,6 +12,7 @@ import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
 import { conditionScope, namesOf, narrowRecipe } from './recipe/conditions.ts';
 import { applyRules, makeSteps } from './recipe/guidance.ts';
+import { checkChosenVersions, dataVersionOf } from './recipe/known-versions.ts';
 import { locateRecipe } from './recipe/locate-recipe.ts';
 import { applyProfile } from './recipe/profiles.ts';
 import { makeAccounts, makeRollout } from './recipe/rollout.ts';
@@ -52,6 +53,7 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
     await checkRecipe(recipe, path.dirname(recipeFile), recipeProblems);
     checkValues(definitions ?? withoutRequired(recipe.variables), asMap(raw['variables']), asMap(raw['secrets']), siteProblems);
     if (site) await checkOverrides(site, recipe, directory, siteProblems);
+    if (site && recipeProblems.all.length === 0) checkChosenVersions(recipe, site, siteProblems);
   }
   if (site) checkUnique(site.platforms, ['platforms'], siteProblems);
   throwAll(siteProblems, recipeProblems);
@@ -129,9 +131,9 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
         const [uid = 0, gid = 0] = owner.split(':').map(Number);
         return { name, template: path.resolve(recipeDirectory, template), mode: Number.parseInt(mode, 8), uid, gid };
       }),
-      rollout: await makeRollout(recipe, engine, scope, recipeProblems),
+      rollout: await makeRollout(recipe, engine, conditions.scope, recipeProblems),
       requires: recipeRequirements(recipe),
-      data: { version: recipe.data.version, volumes: namesOf(recipe.data.volumes) },
+      data: { version: dataVersionOf(whole, site), volumes: namesOf(recipe.data.volumes) },
       ...(accounts ? { accounts } : {}),
       ...(host ? { host } : {}),
       ...(packages.length > 0 ? { packages } : {}),

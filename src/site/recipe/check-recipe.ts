@@ -7,6 +7,7 @@ import { checkHost } from '../host/check-host.ts';
 import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
 import { namesOf } from './conditions.ts';
+import { checkKnownVersions } from './known-versions.ts';
 import { checkProfiles, isSettledByProfiles } from './profiles.ts';
 import { checkDefinitions } from './variable-definitions.ts';
 
@@ -18,6 +19,7 @@ export async function checkRecipe(recipe: RecipeInput, directory: string, proble
   checkOrder(recipe, problems);
   checkAccounts(recipe, problems);
   checkComponentSecrets(recipe, problems);
+  checkKnownVersions(recipe, problems);
   checkUnique(namesOf(recipe.data.volumes), ['data', 'volumes'], problems);
   await checkFiles(recipe, directory, problems);
   await checkHost(recipe, directory, problems);

@@ -29,6 +29,11 @@ export async function checkOverrides(site: SiteInput, recipe: RecipeInput, siteD
       problems.add(['components', name, 'source'], 'E_MISSING_FILE', `The source folder '${source}' does not exist`, 'Paths are relative to the site file.');
     }
   }
+  const without = components.filter((name) => recipe.components[name]?.source === undefined && site.components[name]?.source === undefined);
+  for (const name of without) {
+    const remedy = `Add it: components: {${name}: {source: ...}}, a folder, {git: {url, commit}} or {url, sha256}.`;
+    problems.addToKey(['components', name], 'E_MISSING_SOURCE', `The recipe leaves the source of '${name}' to the site, which has none`, remedy);
+  }
 }
 
 export interface ComponentSurroundings {
@@ -62,7 +67,7 @@ export async function makeComponents(surroundings: ComponentSurroundings, proble
       name,
       repository: component.image,
       version,
-      source: override.source === undefined ? await resolveSource(component.source, recipeDirectory) : await resolveSource(override.source, siteDirectory),
+      source: await chooseSource(component.source, override.source, { recipeDirectory, siteDirectory }),
       dockerfile: (await findBuildFile(recipeDirectory, component.dockerfile, 'file')) ?? path.resolve(recipeDirectory, component.dockerfile),
       ...(component.target === undefined ? {} : { target: component.target }),
       args: { ...args, ...override.args },
@@ -78,6 +83,16 @@ export function adoptFailure(error: unknown, at: readonly (string | number)[], p
   if (!(error instanceof TemplateFailure)) throw error;
   for (const problem of error.problems) problems.adopt(at, problem);
   return '';
+}
+
+async function chooseSource(
+  recipe: SourceInput | undefined,
+  site: SourceInput | undefined,
+  { recipeDirectory, siteDirectory }: Pick<ComponentSurroundings, 'recipeDirectory' | 'siteDirectory'>,
+): Promise<Source> {
+  if (site !== undefined) return resolveSource(site, siteDirectory);
+  if (recipe === undefined) throw new TypeError('checkOverrides has asked for it');
+  return resolveSource(recipe, recipeDirectory);
 }
 
 async function resolveSource(source: SourceInput, directory: string): Promise<Source> {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isRepository } from '../../oci/reference.ts';
 import { dnsRecord } from './dns-schema.ts';
+import { knownVersions } from './recipe/known-versions-schema.ts';
 import { recipeOs } from './os-schema.ts';
 import { probe } from './probe-schema.ts';
 import { when } from './recipe/condition.ts';
@@ -20,7 +21,7 @@ const component = z
   .strictObject({
     image: repository.describe('Repository of the image, without a tag: `prose-ship/prosody`. Releases add an immutable tag.'),
     version: softwareVersion.describe('Version of the software inside; part of the image tag.'),
-    source,
+    source: source.optional().describe('Build context: a folder, `{git: {url, commit, subdirectory}}` or `{url, sha256}`. Without it, each site gives its own.'),
     dockerfile: z.string().min(1).describe('Dockerfile: a path beside this file, or below `dockerfiles/` of prose-ship.'),
     target: z.string().min(1).optional().describe('Stage of the Dockerfile to build; default is the last.'),
     args: buildArgs.default({}).describe('Build arguments; values may be templates, `{{ component.version }}` among them.'),
@@ -80,6 +81,7 @@ export const recipeSchema = z
       .record(serviceName, component)
       .refine((value) => Object.keys(value).length > 0, { error: 'has no entry', params: { code: 'E_MISSING_VALUE', remedy: 'A recipe has at least one component.', hidden: true } })
       .describe('The container images, by name.'),
+    knownVersions,
     variables: z.record(variableName, variable).default({}).describe('What a site may set, by name; templates use them as `{{ name }}`.'),
     profiles: profiles.optional(),
     rules,

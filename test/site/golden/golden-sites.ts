@@ -6,18 +6,19 @@ import { zoneFile } from '../../../src/ship/dns/zone-file.ts';
 import { fixtures } from '../temporary-site.ts';
 
 export const goldenDirectory = path.join(fixtures, 'golden');
-export const goldenSites = ['prosody', 'prosody-closed', 'static-web'];
+export const goldenSites = ['prosody', 'prosody-closed', 'prose-pod', 'prose-pod-federated', 'static-web'];
 
 /** Every file that a fixture site renders to, by name. */
 export async function renderGolden(site: string): Promise<Map<string, string>> {
   const deployment = await loadDeployment(createContext(), path.join(fixtures, `${site}.yaml`));
   const references = new Map(deployment.recipe.components.map(({ name, repository, version }) => [name, `${repository}:${version}-0123456789ab`]));
-  const { compose, files } = await renderDeployment(deployment, references);
-  const { rollout, data, accounts, dns } = deployment.recipe;
+  const { compose, files, hostFiles } = await renderDeployment(deployment, references);
+  const { rollout, data, accounts, host, packages, steps, dns } = deployment.recipe;
+  const onHost = host && { files: host.files.map(({ template: _, ...file }) => file), actions: host.actions };
   return new Map([
     ['compose.yaml', compose],
-    ['policy.json', `${JSON.stringify({ rollout, data, accounts }, undefined, 2)}\n`],
+    ['policy.json', `${JSON.stringify({ rollout, data, accounts, host: onHost, packages, steps }, undefined, 2)}\n`],
     ...(dns ? [['dns.zone', zoneFile(dns, deployment.site.domain)] as const] : []),
-    ...files.map(({ name, content }) => [name, content.toString()] as const),
+    ...[...files, ...hostFiles].map(({ name, content }) => [name, content.toString()] as const),
   ]);
 }
