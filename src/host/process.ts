@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** Exit statuses that are an answer, not a failure. Default: only 0. */
   readonly expect?: readonly number[];
+  /** Signals to our process group do not reach it, and it is not ended when we end. */
+  readonly ownSession?: boolean;
 }
 
 export interface RunResult {
@@ -70,7 +72,7 @@ export function start(context: Context, command: Command, options: RunOptions = 
   return launch(context, command, options, false);
 }
 
-function launch(context: Context, command: Command, { input, timeoutMs }: RunOptions, buffer: boolean): Child {
+function launch(context: Context, command: Command, { input, timeoutMs, ownSession }: RunOptions, buffer: boolean): Child {
   context.emit({ type: 'log', level: 'debug', message: context.secrets.redact(`$ ${formatCommand(command)}`) });
   const settings: Options = {
     ...defaults,
@@ -79,6 +81,7 @@ function launch(context: Context, command: Command, { input, timeoutMs }: RunOpt
     env: { ...definedOnly(context.environment), ...command.env },
     ...(command.cwd ? { cwd: command.cwd } : {}),
     ...(timeoutMs ? { timeout: timeoutMs } : {}),
+    ...(ownSession ? { detached: true } : {}),
     ...(input === undefined ? { stdin: 'ignore' as const } : { input }),
   };
   const child = execa(command.program, [...command.args], settings) as Child;

@@ -8,11 +8,13 @@ import type { Deployment } from '../site/model.ts';
 import { renderDeployment, type RenderedDeployment } from '../site/render.ts';
 import { readableJson } from './canonical-json.ts';
 import { checksumsFile, describeFile, formatChecksums } from './checksums.ts';
-import type { ReleaseFile, ReleaseHost, ReleaseImage, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
+import { walkLayers } from './image-layers.ts';
+import type { ReleaseFile, ReleaseHost, ReleaseManifest, RenderedReleaseFile } from './manifest.ts';
 import { manifestFile, readRelease, releaseId, type Release } from './read-release.ts';
 import { planPath, releasePlatforms, rolloutPlan } from './rollout-plan.ts';
-import { chooseSamples } from './samples/choose-samples.ts';
+import { pickSamples, sampleTree } from './samples/choose-samples.ts';
 import { keepSignature } from './signature/sign-release.ts';
+import { contentFiles, imageContents, type ImageContents } from './sbom/image-contents.ts';
 import { releaseSbom, sbomFile } from './sbom/release-sbom.ts';
 
 /** An image archive that `build` wrote, and whose image it is. */
@@ -59,9 +61,10 @@ export async function packRelease(
       await writeFile(path.join(target, name), content);
       return describeFile(target, name);
     };
-    const images = await Promise.all(opened.map((image) => putImage(target, image)));
+    const contents = await Promise.all(opened.map((image) => putImage(target, image)));
+    const images = contents.map(({ image }) => image);
     const { name: siteName, version } = deployment.site;
-    const sbom = await put(sbomFile, await releaseSbom({ directory: target, manifest: { name: siteName, version, images } }));
+    const sbom = await put(sbomFile, await releaseSbom({ directory: target, manifest: { name: siteName, version, images } }, contents));
     const files: RenderedReleaseFile[] = [];
     for (const { name, hash, mode, uid, gid, content } of [...rendered.files, ...rendered.hostFiles]) {
       const file = await put(`files/${hash}/${name}`, content);
@@ -104,20 +107,24 @@ async function openAll({ site, recipe }: Deployment, archives: readonly Componen
   return opened;
 }
 
-async function putImage(target: string, { component, platform, file, archive }: OpenedArchive): Promise<ReleaseImage> {
+async function putImage(target: string, { component, platform, file, archive }: OpenedArchive): Promise<ImageContents> {
   const name = `images/${component}-${platformSlug(platform)}.tar.zst`;
   await mkdir(path.join(target, 'images'), { recursive: true });
   // A hard link costs nothing; across file systems it is a copy. Archives are never written in place.
   await link(file, path.join(target, name)).catch(() => copyFile(file, path.join(target, name)));
-  return {
+  const tree = sampleTree();
+  const files = contentFiles(archive);
+  await walkLayers(archive, [tree.visit, files.visit]);
+  const image = {
     component,
     platform,
     reference: archive.reference,
     configDigest: archive.configDigest,
     diffIds: archive.diffIds,
     archive: await describeFile(target, name),
-    samples: await chooseSamples(archive),
+    samples: pickSamples(tree.files()),
   };
+  return imageContents(image, files);
 }
 
 /** Without keys for what a recipe does not have, so that its releases keep their ids. */

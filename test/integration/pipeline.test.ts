@@ -9,7 +9,7 @@ import { runTasks } from '../../src/tasks.ts';
 import { recordingContext } from '../support/recording-context.ts';
 import { readRelease } from '../../src/release/read-release.ts';
 import { exchangeMessage } from '../support/chat/chat-client.ts';
-import { entry, errorCode, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
+import { entry, errorCode, interruptAfter, node, proseShip, type CommandLineResult } from '../support/command-line.ts';
 import { ProsodyReleases, armPlatform, createArmHost, environmentOf } from '../support/chat/prosody-releases.ts';
 import { domain } from '../support/chat/prosody-site.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -177,14 +177,7 @@ test.serial('Ctrl-C during the upload leaves the host as it was, and the next up
 
 test.serial('Ctrl-C during the rollout: the host finishes by itself', async (t) => {
   t.timeout(5 * 60_000);
-  const running = execa(node, [entry, 'update', 'pi', '--release', releases['1.0.1']!], { reject: false, env: { CI: '1', ...environmentOf(pi) } });
-  let output = '';
-  let interrupted = false; // a second signal would end it at once
-  running.stderr.on('data', (chunk: Buffer) => {
-    output += String(chunk);
-    if (!interrupted && output.includes('old services stopped')) interrupted = running.kill('SIGINT');
-  });
-  const { exitCode, stderr } = await running;
+  const { exitCode, stderr } = await interruptAfter('old services stopped', ['update', 'pi', '--release', releases['1.0.1']!], { environment: environmentOf(pi) });
   t.is(exitCode, 130, stderr);
   t.regex(stderr, /finishes or reverts by itself/);
   const { manifest } = await readRelease(releases['1.0.1']!);

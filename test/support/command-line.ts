@@ -34,6 +34,23 @@ export async function proseShip(args: readonly string[], options: CommandLineOpt
   return { exitCode, stdout, stderr, result: (last.startsWith('{') ? JSON.parse(last) : {}) as Record<string, unknown> };
 }
 
+/** Runs `prose-ship ARGS` without `--json`, and presses Ctrl-C as soon as `text` stands on standard error. */
+export async function interruptAfter(
+  text: string,
+  args: readonly string[],
+  { environment }: Pick<CommandLineOptions, 'environment'> = {},
+): Promise<Pick<CommandLineResult, 'exitCode' | 'stderr'>> {
+  const child = execa(node, [entry, ...args], { reject: false, env: { CI: '1', ...environment } });
+  let output = '';
+  let interrupted = false; // a second signal would end it at once
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += String(chunk);
+    if (!interrupted && output.includes(text)) interrupted = child.kill('SIGINT');
+  });
+  const { exitCode, stderr } = await child;
+  return { exitCode, stderr };
+}
+
 /** The code of the error that it ended with. */
 export function errorCode({ result }: CommandLineResult): unknown {
   return (result['error'] as { code?: string } | undefined)?.code;

@@ -199,14 +199,14 @@ export class BootedDevice {
   }
 
   /** Leaves it running when this process ends. */
-  detach(): void {
-    this.#emulator.detach();
+  async detach(): Promise<void> {
+    await this.#emulator.detach();
   }
 
   /** Ends it and removes its card. Twice is fine. */
   async destroy(): Promise<void> {
     await this.#emulator.kill();
-    this.#emulator.detach();
+    await this.#emulator.detach();
     await this.#parts.card.remove();
   }
 

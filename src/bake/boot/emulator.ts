@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { findProgram } from '../../host/engine/open-engine.ts';
 import { run } from '../../host/process.ts';
 import { connectQmp, type QmpClient } from '../../host/qemu/qmp.ts';
+import { watchOver, type Watcher } from '../../host/qemu/watcher.ts';
 import { emulatorOf, qemuSystem, type Machine } from './qemu.ts';
 
 /** An emulator that runs in the background. */
@@ -21,7 +22,7 @@ export interface Emulator {
   /** Ends it at once. What the system did not flush to its card is lost, as with the plug pulled. */
   kill(): Promise<void>;
   /** Forgets it, and leaves it running. */
-  detach(): void;
+  detach(): Promise<void>;
 }
 
 const startsWithinMs = 60_000;
@@ -41,20 +42,24 @@ export async function requireEmulator(context: Context, machine: Pick<Machine, '
 }
 
 /**
- * Powers a machine on. It is in the background and outlives this process, so whoever calls this ends it.
+ * Powers a machine on, in the background. Whoever calls this ends it; if this process is killed before, it ends as well, unless
+ * it was detached.
  * @throws ShipError E_QEMU_FAILED with what QEMU said, E_INTERRUPTED
  */
 export async function powerOn(context: Context, machine: Machine): Promise<Emulator> {
   context.signal.throwIfAborted();
   // Not ended half-way: between its two processes QEMU could not be told from one that has started.
   const uninterrupted = { ...context, signal: new AbortController().signal };
+  await rm(machine.pidFile, { force: true }); // of an earlier run that was killed
+  const watcher = watchOver(context, machine.pidFile);
   const poweredOnAt = performance.now();
   try {
     await run(uninterrupted, qemuSystem(machine), { timeoutMs: startsWithinMs });
     const qmp = await connectQmp(machine.qmpSocket);
-    return createEmulator(await readPid(machine.pidFile), poweredOnAt, qmp);
+    return createEmulator(await readPid(machine.pidFile), poweredOnAt, qmp, watcher);
   } catch (cause) {
     killQuietly(await readPid(machine.pidFile).catch(() => undefined));
+    await watcher.release();
     if (!(cause instanceof ShipError) || cause.code !== 'E_COMMAND_FAILED') throw cause;
     throw new ShipError({
       code: 'E_QEMU_FAILED',
@@ -66,7 +71,10 @@ export async function powerOn(context: Context, machine: Machine): Promise<Emula
   }
 }
 
-function createEmulator(pid: number, poweredOnAt: number, qmp: QmpClient): Emulator {
+function createEmulator(pid: number, poweredOnAt: number, qmp: QmpClient, watcher: Watcher): Emulator {
+  const release = (): void => void watcher.release();
+  if (qmp.ended.aborted) release();
+  else qmp.ended.addEventListener('abort', release, { once: true });
   return {
     pid,
     poweredOnAt,
@@ -78,7 +86,10 @@ function createEmulator(pid: number, poweredOnAt: number, qmp: QmpClient): Emula
       killQuietly(pid);
       await untilAborted(qmp.ended, diesWithinMs);
     },
-    detach: () => qmp.close(),
+    async detach() {
+      qmp.close();
+      await watcher.release();
+    },
   };
 }
 

@@ -51,7 +51,7 @@ export const boot: Verb = {
       await runTasks(session.context, [start, ...waiting(() => device, times, options['sshOnly'] === true)]);
       isKept = options['keep'] === true;
     } finally {
-      if (isKept) device?.detach();
+      if (isKept) await device?.detach();
       else await device?.destroy();
     }
     return tell(session, device, times, isKept);

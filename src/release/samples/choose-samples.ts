@@ -1,6 +1,5 @@
-import type { Archive } from '../../oci/archive/read-archive.ts';
 import type { ImageSample } from '../manifest.ts';
-import { listImageFiles, type ImageFile } from './image-tree.ts';
+import { ImageTree, type ImageFile } from './image-tree.ts';
 
 /** Each costs a device one call of its engine. */
 const samplesPerImage = 6;
@@ -12,20 +11,18 @@ export const samplePath = /^(?!.*(^|\/)\.\.?(\/|$))[\w.+@-]+(\/[\w.+@-]+)*$/;
 /** What an engine lays over an image in each container. */
 const overlaid = /^(dev|proc|sys|run)\/|^etc\/(hosts|hostname|resolv\.conf|mtab)$|^\.dockerenv$/;
 
+/** Learns the files of an image that can be samples, during a walk through its layers. */
+export function sampleTree(): ImageTree {
+  return new ImageTree((path, sizeBytes) => sizeBytes > 0 && sizeBytes <= largestSampleBytes && samplePath.test(path) && !overlaid.test(path));
+}
+
 /**
  * Chooses a few files of an image by which a device can tell that the layers on its disk hold what they should: after a
  * power cut files may be there with a size of 0, because an engine's records reach the disk before its layers' files do.
  * From each layer the file that is written last, because it is the least likely to have reached the disk, its largest
  * program and its smallest file; upper layers first. The same image gives the same samples.
- * @throws ShipError E_ARCHIVE_DAMAGED when a layer cannot be read
+ * @param files those of `sampleTree`; `position` is the order in which an engine writes them
  */
-export async function chooseSamples(archive: Archive, signal?: AbortSignal): Promise<ImageSample[]> {
-  const eligible = (path: string, sizeBytes: number) =>
-    sizeBytes > 0 && sizeBytes <= largestSampleBytes && samplePath.test(path) && !overlaid.test(path);
-  return pickSamples(await listImageFiles(archive, eligible, signal));
-}
-
-/** @param files as they stand in the image; `position` is the order in which an engine writes them */
 export function pickSamples(files: readonly ImageFile[]): ImageSample[] {
   const topDown = [...Map.groupBy(files, ({ layer }) => layer)].sort(([a], [b]) => b - a).map(([, ofLayer]) => ofLayer);
   const picked = new Set<ImageFile>();

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto';
-import { pipeline } from 'node:stream/promises';
-import { extract, type Header } from 'tar-stream';
-import { ShipError } from '../../errors.ts';
-import type { Archive, ArchiveLayer } from '../../oci/archive/read-archive.ts';
+import type { Header } from 'tar-stream';
 import type { Digest } from '../../oci/digest.ts';
-import { damagedArchive, layerContent } from '../sbom/image-files.ts';
+import type { EntrySink, LayerEntry } from '../image-layers.ts';
 
 /** A regular file of an image, as a container sees it. */
 export interface ImageFile {
@@ -19,24 +16,30 @@ export interface ImageFile {
   readonly position: number;
 }
 
-/**
- * The regular files of an image that `wanted` takes: the last layer that has a path wins, and a layer can take away what
- * is below it (image-spec, layer.md, Whiteouts). Layers are streamed, one after another.
- * @throws ShipError E_ARCHIVE_DAMAGED when a layer cannot be read
- */
-export async function listImageFiles(
-  archive: Archive,
-  wanted: (path: string, sizeBytes: number) => boolean,
-  signal?: AbortSignal,
-): Promise<ImageFile[]> {
-  const layers = new Map(archive.layers.map((layer) => [layer.diffId, layer]));
-  const tree = new Tree();
-  for (const [number, diffId] of archive.diffIds.entries()) {
-    const layer = layers.get(diffId);
-    if (!layer) throw damagedArchive(archive, `it has no layer ${diffId}`);
-    await readLayer(archive, layer, number, { tree, wanted, ...(signal ? { signal } : {}) });
+/** Learns the regular files of an image that `wanted` takes during a walk through its layers. */
+export class ImageTree {
+  readonly #tree = new Tree();
+  readonly #wanted: (path: string, sizeBytes: number) => boolean;
+
+  constructor(wanted: (path: string, sizeBytes: number) => boolean) {
+    this.#wanted = wanted;
   }
-  return [...tree.files.values()];
+
+  readonly visit = ({ path, header, layer, position }: LayerEntry): EntrySink | undefined => {
+    const { type, size, mode } = header;
+    takeAway(this.#tree, path, type, layer);
+    if (type !== 'file' || isSparse(header) || !this.#wanted(path, size)) return undefined;
+    const hash = createHash('sha256');
+    return {
+      write: (chunk) => hash.update(chunk),
+      end: () => this.#tree.add({ path, sizeBytes: size, digest: `sha256:${hash.digest('hex')}`, executable: (mode & 0o111) !== 0, layer, position }),
+    };
+  };
+
+  /** The last layer that has a path wins, and a layer can take away what is below it (image-spec, layer.md, Whiteouts). */
+  files(): readonly ImageFile[] {
+    return [...this.#tree.files.values()];
+  }
 }
 
 class Tree {
@@ -57,38 +60,6 @@ class Tree {
     if (path !== '' && !this.#folders.has(path)) return;
     const folder = path === '' ? '' : `${path}/`;
     for (const [name, { layer }] of this.files) if (layer < belowLayer && name.startsWith(folder)) this.files.delete(name);
-  }
-}
-
-interface Reading {
-  readonly tree: Tree;
-  readonly wanted: (path: string, sizeBytes: number) => boolean;
-  readonly signal?: AbortSignal;
-}
-
-async function readLayer(archive: Archive, layer: ArchiveLayer, number: number, { tree, wanted, signal }: Reading): Promise<void> {
-  const entries = extract();
-  let position = 0;
-  const reading = (async () => {
-    for await (const entry of entries) {
-      const { name, type, size, mode } = entry.header;
-      const path = name.replace(/^(\.?\/)+/, '').replace(/\/+$/, '');
-      position += 1;
-      takeAway(tree, path, type, number);
-      if (type === 'file' && !isSparse(entry.header) && wanted(path, size)) {
-        const hash = createHash('sha256');
-        for await (const chunk of entry as AsyncIterable<Buffer>) hash.update(chunk);
-        tree.add({ path, sizeBytes: size, digest: `sha256:${hash.digest('hex')}`, executable: (mode & 0o111) !== 0, layer: number, position });
-      } else {
-        entry.resume();
-      }
-    }
-  })();
-  try {
-    await Promise.all([pipeline(layerContent(archive.file, layer), entries, { ...(signal ? { signal } : {}) }), reading]);
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw error instanceof ShipError ? error : damagedArchive(archive, `its layer ${layer.diffId} is not a tar that can be read`, error);
   }
 }
 

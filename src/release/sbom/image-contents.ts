@@ -1,9 +1,10 @@
 import path from 'node:path';
 import { z } from 'zod';
-import { openArchive } from '../../oci/archive/read-archive.ts';
+import { openArchive, type Archive } from '../../oci/archive/read-archive.ts';
 import type { ReleaseImage, ReleaseManifest } from '../manifest.ts';
 import { parseDpkgStatus, type DebianPackage } from './dpkg-status.ts';
-import { readImageFiles } from './image-files.ts';
+import { walkLayers } from '../image-layers.ts';
+import { ImageFiles } from './image-files.ts';
 import { parseOsRelease, type OsRelease } from './os-release.ts';
 
 /** What a container image of a release is made of. */
@@ -36,13 +37,25 @@ export async function readImageContents(
   const contents: ImageContents[] = [];
   for (const image of manifest.images.filter(options.select ?? (() => true))) {
     const archive = await openArchive(path.join(directory, image.archive.path));
-    const files = await readImageFiles(archive, [statusFile, softwareFile, ...osReleaseFiles], options.signal);
-    const text = (name: string) => files.get(name)?.toString('utf8');
-    const os = osReleaseFiles.map((name) => parseOsRelease(text(name) ?? '')).find((one) => one !== undefined);
-    const software = parseSoftware(text(softwareFile));
-    contents.push({ image, packages: parseDpkgStatus(text(statusFile) ?? ''), ...(os ? { os } : {}), ...(software ? { software } : {}) });
+    const files = contentFiles(archive);
+    await walkLayers(archive, [files.visit], options.signal);
+    contents.push(imageContents(image, files));
   }
   return contents;
+}
+
+/** Gathers the files that tell of contents, for who walks through an image's layers anyway. */
+export function contentFiles(archive: Archive): ImageFiles {
+  return new ImageFiles(archive, [statusFile, softwareFile, ...osReleaseFiles]);
+}
+
+/** @param files of `contentFiles`, after the walk */
+export function imageContents(image: ReleaseImage, files: ImageFiles): ImageContents {
+  const found = files.contents();
+  const text = (name: string) => found.get(name)?.toString('utf8');
+  const os = osReleaseFiles.map((name) => parseOsRelease(text(name) ?? '')).find((one) => one !== undefined);
+  const software = parseSoftware(text(softwareFile));
+  return { image, packages: parseDpkgStatus(text(statusFile) ?? ''), ...(os ? { os } : {}), ...(software ? { software } : {}) };
 }
 
 /** An image of somebody else's may have another file of that name; then it says nothing. */

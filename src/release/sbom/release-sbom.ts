@@ -1,6 +1,6 @@
 import type { ReleaseManifest } from '../manifest.ts';
 import { formatBillOfMaterials } from './bill-of-materials.ts';
-import { readImageContents } from './image-contents.ts';
+import { readImageContents, type ImageContents } from './image-contents.ts';
 
 /** Below `images/`, which is not sent to devices: there the plan says what must be there. */
 export const sbomFile = 'images/sbom.cdx.json';
@@ -14,9 +14,11 @@ export interface ReleaseOfImages {
 /**
  * The bill of materials of a release, as CycloneDX JSON: its containers and the packages inside them. It is a part of the
  * release, so it holds no time, no id, and not the version of prose-ship: the same images have the same one.
+ * @param contents of its images, where they are known; default: read from its archives
  * @throws ShipError E_ARCHIVE_DAMAGED
  */
-export async function releaseSbom(release: ReleaseOfImages): Promise<string> {
+export async function releaseSbom(release: ReleaseOfImages, contents?: readonly ImageContents[]): Promise<string> {
   const { name, version } = release.manifest;
-  return formatBillOfMaterials({ subject: { type: 'release', name, version }, containers: await readImageContents(release) });
+  const containers = contents ?? (await readImageContents(release));
+  return formatBillOfMaterials({ subject: { type: 'release', name, version }, containers });
 }

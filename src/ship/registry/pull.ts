@@ -23,6 +23,12 @@ const heartbeatMs = 10_000;
 const silenceSeconds = 60;
 
 /**
+ * The layers of an image, as `layers_format` of updater.d/images.sh (a test holds the two together). The host's own copy is not
+ * used: it belongs to the version of prose-ship that provisioned the host.
+ */
+export const layersFormat = '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}';
+
+/**
  * Pulls, proves (the planned layers; a container can be made), brings it to the disk, and only then gives the plan's
  * reference to the image: a name never stands for something unproven. The name under which it was pulled goes in any case.
  *
@@ -32,10 +38,11 @@ const silenceSeconds = 60;
 const script = `
 source=$1 reference=$2 planned=$3 silence=$4 lock=$5
 exec 3<&0 </dev/null
-pull='' watch=''
+pull='' watch='' container=''
 finish() {
   [ -z "$pull" ] || { kill "$pull"; wait "$pull"; }
   kill "$watch"
+  [ -z "$container" ] || docker rm --force --volumes "$container"
   docker image rm "$source"
 }
 trap 'finish >/dev/null 2>&1' EXIT
@@ -48,10 +55,10 @@ docker pull --quiet "$source" >/dev/null 9>&- &
 pull=$!
 wait "$pull" || { pull=''; exit 20; }
 pull=''
-layers=$(docker image inspect -f '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}' "$source")
+layers=$(docker image inspect -f '${layersFormat}' "$source")
 [ "$layers" = "$planned" ] || { echo "it has $layers" >&2; exit 21; }
 container=$(docker create --pull never "$source" /prose-ship-probe) || exit 22
-docker rm "$container" >/dev/null
+docker rm --force --volumes "$container" >/dev/null && container=''
 sync
 docker tag "$source" "$reference"
 `;

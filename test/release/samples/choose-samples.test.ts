@@ -4,7 +4,8 @@ import { digestOf } from '../../../src/oci/digest.ts';
 import { openArchive } from '../../../src/oci/archive/read-archive.ts';
 import { writeArchive } from '../../../src/oci/archive/write-archive.ts';
 import { readLayout } from '../../../src/oci/layout.ts';
-import { chooseSamples, samplePath } from '../../../src/release/samples/choose-samples.ts';
+import { walkLayers } from '../../../src/release/image-layers.ts';
+import { pickSamples, samplePath, sampleTree } from '../../../src/release/samples/choose-samples.ts';
 import { imageLayout, type LayerFiles } from '../../support/releases/image-layout.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -13,7 +14,9 @@ async function samplesOf(layers: readonly LayerFiles[]) {
   const [image] = await readLayout(await imageLayout(layers));
   const file = path.join(await temporaryDirectory('samples'), 'image.tar.zst');
   await writeArchive(image!, 'example/a:1', file);
-  return chooseSamples(await openArchive(file));
+  const tree = sampleTree();
+  await walkLayers(await openArchive(file), [tree.visit]);
+  return pickSamples(tree.files());
 }
 
 async function pathsOf(layers: readonly LayerFiles[]): Promise<string[]> {

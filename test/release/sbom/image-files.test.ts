@@ -3,7 +3,8 @@ import test from 'ava';
 import { openArchive } from '../../../src/oci/archive/read-archive.ts';
 import { writeArchive } from '../../../src/oci/archive/write-archive.ts';
 import { readLayout } from '../../../src/oci/layout.ts';
-import { readImageFiles } from '../../../src/release/sbom/image-files.ts';
+import { walkLayers } from '../../../src/release/image-layers.ts';
+import { ImageFiles } from '../../../src/release/sbom/image-files.ts';
 import { imageLayout, type LayerFiles } from '../../support/releases/image-layout.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -13,8 +14,10 @@ async function filesOf(layers: readonly LayerFiles[]): Promise<Record<string, st
   const [image] = await readLayout(await imageLayout(layers));
   const file = path.join(await temporaryDirectory('archive'), 'image.tar.zst');
   await writeArchive(image!, 'example/app:1', file);
-  const found = await readImageFiles(await openArchive(file), wanted);
-  return Object.fromEntries([...found].map(([name, content]) => [name, content.toString()]));
+  const archive = await openArchive(file);
+  const found = new ImageFiles(archive, wanted);
+  await walkLayers(archive, [found.visit]);
+  return Object.fromEntries([...found.contents()].map(([name, content]) => [name, content.toString()]));
 }
 
 const base: LayerFiles = { 'etc/os-release': 'one', 'var/lib/dpkg/status': 'old', 'var/lib/dpkg/status-old': 'older' };

@@ -12,7 +12,6 @@ const lossBytes = (16 + 2 + 1) * mebibyte;
 const overhead = 1.005;
 const loginBytes = 64 * 1024;
 
-
 let uploads: Uploads;
 test.before(async () => {
   uploads = await Uploads.start();
