@@ -32,7 +32,7 @@ export class WebFleet {
     for (const name of this.names) this.#hosts.set(name, await createThrowawayHost({ name, ...optionsOf[name] }));
     const configs = await Promise.all([...this.#hosts.values()].map(({ sshConfigFile }) => readFile(sshConfigFile, 'utf8')));
     const config = path.join(directory, 'ssh_config');
-    await writeFile(config, [...configs, 'Host *\n  ConnectTimeout 2\n'].join('\n'));
+    await writeFile(config, [...configs, 'Host *\n  ConnectTimeout 4\n'].join('\n'));
     this.#prepared = { first, second, environment: { PROSE_SHIP_SSH_CONFIG: config } };
     const provisioned = await this.ship('provision', ...this.names);
     if (provisioned.exitCode !== 0) throw new Error(provisioned.stderr);

@@ -72,10 +72,10 @@ test.serial('a killed run is over for who follows it, and the next run cleans up
   const id = await device.upload(release('7.1.0', { timeoutSeconds: 30, services: [web('7.1.0', neverWell)] }));
   const log = 'killed.log';
   await device.host.exec(`PROSE_SHIP_LOG=${log} setsid ${devicePaths.updater} rollout ${id} >/dev/null 2>&1 </dev/null &
-    until [ -s ${devicePaths.stateDirectory}/log/${log} ]; do sleep 0.1; done`, { timeoutMs: 60_000 });
-  const following = device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 90_000 });
+    until [ -s ${devicePaths.stateDirectory}/log/${log} ]; do sleep 0.1; done`, { timeoutMs: 120_000 });
+  const following = device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 120_000 });
   await device.host.exec(`until grep -q gate ${devicePaths.stateDirectory}/log/${log}; do sleep 0.1; done
-    kill -KILL "$(awk '$1 == "pid" { print $2 }' ${devicePaths.stateDirectory}/lock)"`, { timeoutMs: 60_000 });
+    kill -KILL "$(awk '$1 == "pid" { print $2 }' ${devicePaths.stateDirectory}/lock)"`, { timeoutMs: 120_000 });
   t.is((await following).exitCode, 1);
   t.regex((await following).stdout, /\terror\tE_INTERRUPTED\t/);
   await device.host.exec(`sed -i 's/^resumes.*/resumes\\t3/' ${devicePaths.stateDirectory}/journal`);

@@ -21,7 +21,7 @@ test.after.always('gone', async () => {
 /** Until a run that was killed has been ended by the one that its guard began: nothing but looking is done. */
 async function untilEnded(id: string): Promise<void> {
   const ended = `until grep -q '^next\t-$' journal && grep -q '^id\t${id}$' journal && ! pgrep -f '/updater [g]uard '; do sleep 0.2; done`;
-  const waited = await device.host.exec(`cd ${devicePaths.stateDirectory}; ${ended}`, { timeoutMs: 60_000 });
+  const waited = await device.host.exec(`cd ${devicePaths.stateDirectory}; ${ended}`, { timeoutMs: 200_000 });
   if (waited.exitCode !== 0) throw new Error(await device.read(`${devicePaths.stateDirectory}/journal`));
 }
 
@@ -31,7 +31,7 @@ for (const state of ['verified', 'stopped', 'started', 'committed'] as const) {
     const id = await device.upload(release(content, { services: [web(content)] }));
     const before = await device.answer();
     const log = (await device.host.exec(`PROSE_SHIP_OPERATOR=anna PROSE_SHIP_FAULT=${state} ${devicePaths.updater} start rollout ${id}`)).stdout.trim();
-    const followed = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 20_000 });
+    const followed = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 120_000 });
     t.is(followed.exitCode, 1, followed.stdout);
     t.regex(followed.stdout, /\terror\tE_INTERRUPTED\t/);
     await untilEnded(id);
@@ -64,8 +64,8 @@ test.serial('a guard that is told to end ends its run and begins no other', asyn
   const before = await device.answer();
   const id = await device.upload(release('8.10.0', { timeoutSeconds: 60, services: [web('8.10.0', neverWell)] }));
   const log = (await device.host.exec(`${devicePaths.updater} start rollout ${id}`)).stdout.trim();
-  await device.host.exec(`until grep -q 'waiting for the gate' ${devicePaths.stateDirectory}/log/${log}; do sleep 0.1; done; pkill -TERM -f '/updater [g]uard '`, { timeoutMs: 20_000 });
-  const followed = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 20_000 });
+  await device.host.exec(`until grep -q 'waiting for the gate' ${devicePaths.stateDirectory}/log/${log}; do sleep 0.1; done; pkill -TERM -f '/updater [g]uard '`, { timeoutMs: 120_000 });
+  const followed = await device.host.exec([devicePaths.updater, 'follow', log], { timeoutMs: 120_000 });
   t.is(followed.exitCode, 4, followed.stdout);
   await untilEnded(id);
   t.is(await device.answer(), before);
