@@ -91,7 +91,7 @@ function packagesTask(connection: Connection, packages: readonly string[]): Task
  * Which of these Debian packages are not installed there.
  * @throws ShipError E_NO_APT where the host has no packages of Debian, exit status 3
  */
-export async function missingPackages(connection: Connection, packages: readonly string[]): Promise<string[]> {
+export async function missingPackages(connection: Pick<Connection, 'name' | 'run'>, packages: readonly string[]): Promise<string[]> {
   if (packages.length === 0) return [];
   const script = 'command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || exit 9; dpkg-query -W -f \'${db:Status-Status} ${Package}\\n\' -- "$@" 2>/dev/null; :';
   const { exitCode, stdout } = await connection.run(['sh', '-c', script, 'sh', ...packages], { expect: [9] });
