@@ -54,7 +54,7 @@ test('init asks for a profile, takes one, and shows its defaults', async (t) => 
   t.regex(unknown.stderr, /E_UNKNOWN_PROFILE[^]*Did you mean 'home'\?/);
   t.is((await init('--profile', 'public')).exitCode, 0);
   const text = await readFile(path.join(cwd, 'new/prose-ship.yaml'), 'utf8');
-  t.regex(text, /^#   home: Behind a router\.\nprofile: public$/m);
+  t.regex(text, /^# {3}home: Behind a router\.\nprofile: public$/m);
   t.regex(text, /^ {2}# port: 5223$/m);
   t.is((await proseShip(['check', '--config', 'new/prose-ship.yaml'], { cwd })).exitCode, 0);
 });

@@ -12,7 +12,7 @@ function localHost(searchPath = process.env['PATH'] ?? ''): Pick<Connection, 'na
       const result = await execa(program === 'sh' ? '/bin/sh' : program, args, { reject: false, env: { PATH: searchPath } });
       const exitCode = result.exitCode ?? -1;
       if (exitCode !== 0 && !expect.includes(exitCode)) throw new Error(`exit status ${exitCode}: ${result.stderr}`);
-      return { exitCode, stdout: result.stdout, stderr: result.stderr } as Awaited<ReturnType<Connection['run']>>;
+      return { exitCode, stdout: result.stdout, stderr: result.stderr };
     },
   };
 }
