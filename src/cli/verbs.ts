@@ -16,6 +16,7 @@ import { provision } from './commands/host/provision.ts';
 import { release } from './commands/release.ts';
 import { rollback } from './commands/host/rollback.ts';
 import { push, update } from './commands/host/update.ts';
+import { steps } from './commands/site/steps.ts';
 import { verify } from './commands/verify.ts';
 import type { Verb } from './verb.ts';
 
@@ -23,6 +24,7 @@ import type { Verb } from './verb.ts';
 export const verbs: readonly Verb[] = [
   init,
   check,
+  steps,
   plan,
   build,
   release,

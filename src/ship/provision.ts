@@ -22,10 +22,12 @@ const firstDebianWithCompose = 13;
 export interface ProvisionOptions {
   /** From then on the host takes releases that one of these signed, and no others. Absent: what is there stays. */
   readonly allowedSigners?: AllowedSigners | undefined;
+  /** Debian packages that the recipe needs there. */
+  readonly packages?: readonly string[];
 }
 
 /** Makes an existing Raspberry Pi OS or Debian host ready; what is there already is left alone. */
-export function provisionTasks(device: Device, { allowedSigners }: ProvisionOptions = {}): Task[] {
+export function provisionTasks(device: Device, { allowedSigners, packages = [] }: ProvisionOptions = {}): Task[] {
   const { connection } = device;
   return [
     {
@@ -49,6 +51,7 @@ export function provisionTasks(device: Device, { allowedSigners }: ProvisionOpti
         report.detail(missing.length > 0 ? `installed ${missing.join(', ')}` : 'all there');
       },
     },
+    ...(packages.length === 0 ? [] : [packagesTask(connection, packages)]),
     { id: 'directories', title: 'Directories', run: () => makeDirectories(connection) },
     {
       id: 'updater',
@@ -69,6 +72,39 @@ export function provisionTasks(device: Device, { allowedSigners }: ProvisionOpti
       },
     },
   ];
+}
+
+/** Packages that are there stay as they are, whatever their version. */
+function packagesTask(connection: Connection, packages: readonly string[]): Task {
+  return {
+    id: 'packages',
+    title: 'Packages that the recipe needs',
+    run: async (report) => {
+      const missing = await missingPackages(connection, packages);
+      if (missing.length > 0) await aptInstall(connection, missing, report.log);
+      report.detail(missing.length > 0 ? `installed ${missing.join(', ')}` : 'all there');
+    },
+  };
+}
+
+/**
+ * Which of these Debian packages are not installed there.
+ * @throws ShipError E_NO_APT where the host has no packages of Debian, exit status 3
+ */
+export async function missingPackages(connection: Pick<Connection, 'name' | 'run'>, packages: readonly string[]): Promise<string[]> {
+  if (packages.length === 0) return [];
+  const script = 'command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || exit 9; dpkg-query -W -f \'${db:Status-Status} ${Package}\\n\' -- "$@" 2>/dev/null; :';
+  const { exitCode, stdout } = await connection.run(['sh', '-c', script, 'sh', ...packages], { expect: [9] });
+  if (exitCode === 9) {
+    throw new ShipError({
+      code: 'E_NO_APT',
+      message: `${connection.name} has no apt, and the recipe needs ${packages.join(', ')} there`,
+      remedy: `Install what is called so on its system, as on Debian by: apt-get install -y --no-install-recommends ${packages.join(' ')}`,
+      exitStatus: ExitStatus.preflight,
+    });
+  }
+  const installed = new Set(stdout.split('\n').flatMap((line) => /^installed (\S+)$/.exec(line)?.[1] ?? []));
+  return packages.filter((name) => !installed.has(name));
 }
 
 interface EngineVersions {

@@ -5,11 +5,21 @@ export interface SiteAnswers {
   readonly domain: string;
   /** A built-in recipe or a path, as the site file takes it. */
   readonly recipe: string;
+  /** One of the recipe's profiles, where it has any. */
+  readonly profile?: string;
+  /** All of them, shown as comments. */
+  readonly profiles?: readonly RecipeProfile[];
   readonly version?: string;
   readonly platforms?: readonly string[];
   readonly hosts?: SiteInput['hosts'];
   /** The recipe's variables, shown as comments with their defaults; see `recipeVariables`. */
   readonly variables?: readonly RecipeVariable[];
+}
+
+/** A way to use a recipe. */
+export interface RecipeProfile {
+  readonly name: string;
+  readonly description: string;
 }
 
 /** A variable of a recipe, for people who are about to set it. */
@@ -23,7 +33,7 @@ export interface RecipeVariable {
 
 /** The annotated `prose-ship.yaml` that `init` writes: every key is there or explained. */
 export function siteTemplate(answers: SiteAnswers): string {
-  const { name, domain, recipe, version = '1.0.0', platforms = ['linux/arm/v7', 'linux/arm64'], hosts = {}, variables = [] } = answers;
+  const { name, domain, recipe, version = '1.0.0', platforms = ['linux/arm/v7', 'linux/arm64'], hosts = {}, variables = [], profile, profiles = [] } = answers;
   const fill = (value: unknown) => JSON.stringify(value).replaceAll('{{ site.domain }}', domain).replaceAll('{{ site.name }}', name);
   const plain = variables.filter(({ type }) => type !== 'secret');
   const secrets = variables.filter(({ type }) => type === 'secret');
@@ -38,6 +48,9 @@ version: ${quote(version)}
 
 # What to run: a recipe that comes with prose-ship, or the path of one of your own (./my-recipe).
 recipe: ${quote(recipe)}
+
+# Which way to use the recipe, where it knows several.${profiles.map((one) => `\n#   ${one.name}: ${one.description}`).join('')}
+${profile === undefined ? '# profile: public' : `profile: ${quote(profile)}`}
 
 # The part after the @ of the chat addresses. Accounts belong to it, so it cannot be changed later.
 domain: ${quote(domain)}

@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { ConfigurationError, ExitStatus, ShipError } from '../../errors.ts';
 import { exists } from '../../host/files.ts';
+import type { RecipeProfile } from '../../site/site-template.ts';
 import { words, word, type Session, type Verb } from '../verb.ts';
 
 export const init: Verb = {
@@ -12,25 +13,29 @@ export const init: Verb = {
     { flags: '--name <name>', description: 'name of the site (default: the first part of the domain)' },
     { flags: '--domain <domain>', description: 'the domain of the chat addresses' },
     { flags: '--recipe <name>', description: 'a built-in recipe or the folder of one', default: 'prosody' },
+    { flags: '--profile <name>', description: 'one of the recipe\'s profiles, where it has any' },
     { flags: '--host <address>', description: 'a Raspberry Pi: user@address', repeatable: true },
   ],
   example: 'init chat --domain chat.example.org --host pi@raspberrypi.local',
   run: async (session, args, options) => {
     const { siteTemplate } = await import('../../site/site-template.ts');
-    const { recipeVariables } = await import('../../site/recipe/recipe-variables.ts');
+    const { recipeProfiles, recipeVariables } = await import('../../site/recipe/recipe-variables.ts');
     const directory = path.resolve(words(args, 0)[0] ?? '.');
     const file = path.join(directory, 'prose-ship.yaml');
     if (!session.dryRun) await refuseExisting(file);
     const recipe = word(options['recipe']) ?? 'prosody';
-    const variables = await recipeVariables(recipe, directory).catch((error: unknown) => {
+    const placeless = (error: unknown): never => {
       throw withoutPlace(error);
-    });
+    };
+    const profiles = await recipeProfiles(recipe, directory).catch(placeless);
+    const profile = word(options['profile']) ?? (profiles.length === 0 ? undefined : await askProfile(session, profiles));
+    const variables = await recipeVariables(recipe, directory, profile).catch(placeless);
     const domain = word(options['domain']) ?? (await askDomain(session));
     await checkDomain(domain);
     const name = word(options['name']) ?? (domain.split('.')[0] || 'chat');
     const addresses = words([options['host'] as readonly string[] | undefined], 0);
     const hosts = Object.fromEntries(addresses.map((address, at) => [`pi${at === 0 ? '' : at + 1}`, address]));
-    const text = siteTemplate({ name, domain, recipe, hosts, variables });
+    const text = siteTemplate({ name, domain, recipe, hosts, variables, profiles, ...(profile === undefined ? {} : { profile }) });
     if (session.dryRun) {
       session.print(text);
       return { file };
@@ -89,6 +94,21 @@ async function checkDomain(domain: string): Promise<void> {
   if (!refusal) return;
   const { code, message, remedy } = refusal;
   throw new ShipError({ code, message: `'${domain}' ${message}`, remedy, exitStatus: ExitStatus.usage });
+}
+
+/** @throws ShipError E_NO_PROFILE where nobody can be asked */
+async function askProfile({ context: { signal } }: Session, profiles: readonly RecipeProfile[]): Promise<string> {
+  const choice = profiles.map(({ name, description }) => `  ${name}: ${description}\n`).join('');
+  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+    throw new ShipError({
+      code: 'E_NO_PROFILE',
+      message: 'The recipe has several profiles, and there is no terminal to ask which',
+      remedy: `Give one with --profile: ${profiles.map(({ name }) => name).join(', ')}.`,
+      exitStatus: ExitStatus.usage,
+    });
+  }
+  const { ask } = await import('../terminal/ask.ts');
+  return (await ask({ text: `The recipe has these profiles:\n${choice}Profile: `, signal })).trim();
 }
 
 /** @throws ShipError E_NO_DOMAIN where nobody can be asked: a made-up one would end up in every address */

@@ -1,4 +1,5 @@
 import { buildOptions } from '../build-options.ts';
+import { tellSteps } from '../report/format-steps.ts';
 import type { Verb } from '../verb.ts';
 
 export const release: Verb = {
@@ -28,7 +29,10 @@ export const release: Verb = {
     const { directory, manifest, unchanged, signer } = await makeRelease(session, deployment, plan, options);
     session.print(directory);
     const made = { directory, id: manifest.id, unchanged, ...(signer ? { signer } : {}) };
-    if (!os) return made;
+    if (!os) {
+      tellSteps(session.context, deployment.recipe.steps);
+      return made;
+    }
     const { bakeCards, cardPlatforms, planCards } = await import('../pipeline/bake-cards.ts');
     const { outputDirectory } = await import('../pipeline/site.ts');
     const { readRelease } = await import('../../release/read-release.ts');
@@ -36,6 +40,8 @@ export const release: Verb = {
     const request = { deployment, os, release: await readRelease(directory) };
     const platforms = cardPlatforms(request.release).map(formatPlatform);
     const cards = planCards(request, { ...options, output: undefined, platform: platforms }, outputDirectory(session, options));
-    return { ...made, cards: await bakeCards(session, request, cards, options) };
+    const baked = await bakeCards(session, request, cards, options);
+    tellSteps(session.context, deployment.recipe.steps);
+    return { ...made, cards: baked };
   },
 };
