@@ -108,7 +108,7 @@ export const recipeSchema = z
               order: z
                 .enum(['stop-first', 'start-first'])
                 .default('stop-first')
-                .describe('`start-first`: the new container must pass its probes beside the old one before that goes. For services without data of their own; docs/web-services.md.'),
+                .describe('`start-first`: the new container must pass its probes beside the old one before that goes. For services without data of their own; docs/recipes/web-services.md.'),
               drainSeconds: z
                 .int()
                 .min(0)
@@ -119,7 +119,7 @@ export const recipeSchema = z
                 .array(serviceName)
                 .default([])
                 .describe('Services above this one: whenever one of them was replaced or restarted, this one is restarted.'),
-              maintenancePage: fileName.optional().describe('One of `files`: the page that nginx in front shows while an update has stopped this service; docs/web-services.md.'),
+              maintenancePage: fileName.optional().describe('One of `files`: the page that nginx in front shows while an update has stopped this service; docs/recipes/web-services.md.'),
             }),
           )
           .min(1)
@@ -144,7 +144,7 @@ export const recipeSchema = z
       })
       .optional()
       .describe('How `prose-ship account` does its work; leave it out where there are no accounts.'),
-    dns: z.array(dnsRecord).default([]).describe('What must be in the DNS; `prose-ship dns` prints and checks it. See docs/dns.md.'),
+    dns: z.array(dnsRecord).default([]).describe('What must be in the DNS; `prose-ship dns` prints and checks it. See docs/using/dns.md.'),
     os: recipeOs.optional().describe('What it needs of the system on a card: packages, open ports, the engine.'),
   })
   .describe('What to run: images, Compose file, configuration, probes, data.');
