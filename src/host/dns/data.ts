@@ -26,7 +26,8 @@ export function formatDnsData(data: DnsData): string {
     case 'CNAME':
       return `${data.target}.`;
     case 'SRV':
-      return `${data.priority} ${data.weight} ${data.port} ${data.target}.`;
+      // Where there is no such service, the numbers mean nothing, and some servers choose them themselves.
+      return data.target === '' ? '0 0 0 .' : `${data.priority} ${data.weight} ${data.port} ${data.target}.`;
     case 'TXT':
       return dnsStrings(data.text).map(quote).join(' ');
     case 'CAA':

@@ -49,7 +49,9 @@ export async function openResolver(context: Context, { server, timeoutMs = defau
     ask: async (question, type) => {
       context.signal.throwIfAborted();
       try {
-        return { kind: 'records', records: await askFor[type](resolver, question) };
+        const records = await askFor[type](resolver, question);
+        // An alias whose target the server does not know is an answer without records.
+        return records.length > 0 ? { kind: 'records', records } : { kind: 'none', nameExists: true };
       } catch (error) {
         context.signal.throwIfAborted();
         return understand(error as NodeJS.ErrnoException, `${type} ${question}`, name);

@@ -2,26 +2,33 @@ import { dnsStrings } from '../../host/dns/data.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import type { DnsRecord } from '../../site/model.ts';
 
+/** Longer lines of its configuration are cut (dnsmasq.h, MAXDNAME). */
+const longestLineBytes = 1024;
+
 /**
  * Records as lines of dnsmasq's configuration, in its man page's words. Only addresses and aliases have a TTL there; an alias
  * must lead to a name that dnsmasq itself knows.
- * @throws ShipError E_DNS_WILDCARD, exit status 2
+ * @throws ShipError E_DNS_DNSMASQ for what it cannot hold, exit status 2
  */
 export function dnsmasqConfiguration(records: readonly DnsRecord[]): string {
-  const wildcard = records.find(({ name }) => name.startsWith('*'));
-  if (wildcard) {
-    throw new ShipError({
-      code: 'E_DNS_WILDCARD',
-      message: `dnsmasq has no record for all names: '${wildcard.name}'`,
-      remedy: 'Let the recipe list the names, or use --format bind.',
-      exitStatus: ExitStatus.usage,
-    });
-  }
   const lines = records.flatMap((record, index) => [
     ...(record.purpose === undefined || record.purpose === records[index - 1]?.purpose ? [] : [`# ${record.purpose}`]),
-    option(record),
+    line(record),
   ]);
-  return lines.map((line) => `${line}\n`).join('');
+  return lines.map((text) => `${text}\n`).join('');
+}
+
+function line(record: DnsRecord): string {
+  const text = option(record);
+  const { name, data: { type } } = record;
+  if (name.startsWith('*')) throw refusal(`dnsmasq has no records for all names, as in ${type} '${name}'`);
+  const bytes = Buffer.byteLength(text);
+  if (bytes > longestLineBytes) throw refusal(`dnsmasq reads ${longestLineBytes} bytes a line, and ${type} '${name}' takes ${bytes}`);
+  return text;
+}
+
+function refusal(message: string): ShipError {
+  return new ShipError({ code: 'E_DNS_DNSMASQ', message, remedy: 'Let a name server read it: --format bind.', exitStatus: ExitStatus.usage });
 }
 
 function option({ name, ttlSeconds, data }: DnsRecord): string {

@@ -47,7 +47,8 @@ function readSrv(text: string): DnsData | Refusal {
   // RFC 2782: a dot says that the service is not available.
   const refusal = target === '' ? undefined : judgeDomain(target);
   if (refusal) return refuse(`points to '${name}', which is not the name of a host`, `It must be a name that has A or AAAA records: ${form}`);
-  if (target !== '' && Number(port) === 0) return refuse('has the port 0', form);
+  if (target === '') return { type: 'SRV', priority: 0, weight: 0, port: 0, target };
+  if (Number(port) === 0) return refuse('has the port 0', form);
   return { type: 'SRV', priority: Number(priority), weight: Number(weight), port: Number(port), target };
 }
 

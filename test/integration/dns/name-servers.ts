@@ -21,11 +21,13 @@ export async function startNamed(machine: Machine, address: string, zones: Reado
   const file = (name: string) => path.join(machine.directory, name);
   for (const [zone, text] of Object.entries(zones)) await writeFile(file(`${zone}.zone`), text);
   const configuration = [
-    `options { directory "${machine.directory}"; listen-on { ${address}; }; listen-on-v6 { none; }; pid-file none; session-keyfile none; recursion no; dnssec-validation no; notify no; };`,
+    `options { directory "${machine.directory}"; listen-on { ${address}; }; listen-on-v6 { none; }; pid-file none; session-keyfile none; lock-file none; recursion no; dnssec-validation no; notify no; };`,
     'controls { };',
     ...Object.keys(zones).map((zone) => `zone "${zone}" { type primary; file "${zone}.zone"; };`),
   ];
   await writeFile(file(`named-${address}.conf`), `${configuration.join('\n')}\n`);
+  // BIND listens to what is set up, not to the whole of 127.0.0.0/8.
+  await machine.must(`ip address replace ${address}/8 dev lo`);
   // It goes into the background when it is ready to answer, and ends with the machine.
   await machine.must(`named -4 -n 1 -c '${file(`named-${address}.conf`)}'`);
 }

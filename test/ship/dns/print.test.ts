@@ -65,8 +65,11 @@ host-record=proxy.example.net,203.0.113.8,3600
 });
 
 test('dnsmasq is not given what it would misread', (t) => {
-  const error = t.throws<ShipError>(() => dnsmasqConfiguration([record('*.example.org', { type: 'A', address: '203.0.113.7' })]), { instanceOf: ShipError });
-  t.like(error, { code: 'E_DNS_WILDCARD', message: "dnsmasq has no record for all names: '*.example.org'", remedy: 'Let the recipe list the names, or use --format bind.', exitStatus: ExitStatus.usage });
+  const refuse = (one: Parameters<typeof dnsmasqConfiguration>[0][number]) => t.throws<ShipError>(() => dnsmasqConfiguration([one]), { instanceOf: ShipError });
+  const all = refuse(record('*.example.org', { type: 'A', address: '203.0.113.7' }));
+  t.like(all, { code: 'E_DNS_DNSMASQ', message: "dnsmasq has no records for all names, as in A '*.example.org'", remedy: 'Let a name server read it: --format bind.', exitStatus: ExitStatus.usage });
+  const long = refuse(record('a.example.org', { type: 'TXT', text: x(1000) }));
+  t.like(long, { code: 'E_DNS_DNSMASQ', message: "dnsmasq reads 1024 bytes a line, and TXT 'a.example.org' takes 1036" });
 });
 
 test('rows for a form, and for programs', (t) => {

@@ -32,7 +32,7 @@ test('values of every type, in normal form', async (t) => {
       "{name: '*.{{ site.domain }}', type: AAAA, value: '2001:DB8:0:0::7'}",
       '{name: chat.example.org, type: CNAME, value: Host.Example.NET.}',
       "{name: '_imaps._tcp.{{ site.domain }}', type: SRV, value: ' 0  5 993 mail.{{ site.domain }} '}",
-      "{name: '_pop3._tcp.example.org', type: SRV, value: '0 0 0 .'}",
+      "{name: '_pop3._tcp.example.org', type: SRV, value: '7 0 0 .'}",
       `{name: _note.example.org, type: TXT, value: 'say "é"; \\ {{ title }}', purpose: a note}`,
       `{name: example.org, type: CAA, value: ['0 Issue "letsencrypt.org"', 128 iodef mailto:a@example.org]}`,
     ),
