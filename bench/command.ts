@@ -17,6 +17,8 @@ export interface BenchCommand {
   readonly title: string;
   readonly benches: readonly Bench[];
   readonly defaultRuns: number;
+  /** Something is left out by other means than arguments: the committed results stay. */
+  readonly isPart?: boolean;
   /** Makes what all benches use; it is closed after them, also when this failed. */
   readonly begin?: (surroundings: Omit<BenchSurroundings, 'runs'>) => Promise<void>;
   readonly end?: () => Promise<void>;
@@ -83,7 +85,7 @@ interface BenchArguments {
   readonly command: string;
 }
 
-function readArguments({ benches, defaultRuns, script }: BenchCommand): BenchArguments | undefined {
+function readArguments({ benches, defaultRuns, isPart = false, script }: BenchCommand): BenchArguments | undefined {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
@@ -96,7 +98,7 @@ function readArguments({ benches, defaultRuns, script }: BenchCommand): BenchArg
     return {
       benches: all ? benches : benches.filter(({ name }) => positionals.includes(name)),
       runs,
-      isWhole: all && values.output === undefined,
+      isWhole: all && !isPart && values.output === undefined,
       ...(values.output === undefined ? {} : { output: values.output }),
       command: [`node ${script}`, ...process.argv.slice(2)].join(' '),
     };

@@ -64,7 +64,7 @@ async function stopFirst({ context, note }: BenchSurroundings, count: number): P
           context.signal.throwIfAborted();
           const asking = startAsking(url);
           await new Promise((resolve) => setTimeout(resolve, quietMs));
-          const { exitCode, stdout, stderr } = await device.host.exec(ways[way](id), { timeoutMs: 60_000 });
+          const { exitCode, stdout, stderr } = await device.host.exec(ways[way](id), { timeoutMs: 180_000 });
           await new Promise((resolve) => setTimeout(resolve, quietMs));
           const answers = await asking.stop();
           if (exitCode !== 0) throw new Error(`${ways[way](id)}: ${stdout}\n${stderr}`);

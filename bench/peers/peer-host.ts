@@ -12,7 +12,7 @@ import type { Host } from '../../src/site/model.ts';
 import { runTasks } from '../../src/tasks.ts';
 import { createThrowawayHost, type ThrowawayHost } from '../../test/support/hosts/throwaway-host.ts';
 import type { Case } from './cases.ts';
-import { Line } from './line.ts';
+import { Line } from '../../test/support/long-line/line.ts';
 import { debianProgram } from './programs.ts';
 
 const site = 'schema: 1\nname: bench\nversion: 1.0.0\nrecipe: prosody\ndomain: chat.example.org\n';

@@ -3,8 +3,9 @@ import path from 'node:path';
 import { startPrivateEngine } from '../../src/host/engine/private-engine.ts';
 import { asBytes, asRatio, spread, type Bench, type BenchSurroundings, type Target } from '../bench.ts';
 import { formatTable } from '../report.ts';
-import { changes, changeTitles, makeCases, type Case, type Change } from './cases.ts';
+import { changes, changeTitles, makeCases, scaleVariable, type Case, type Change } from './cases.ts';
 import { PeerHost } from './peer-host.ts';
+import { debianProgram } from './programs.ts';
 import { freePort, registryHere, registryThere } from './registry.ts';
 import { fillRegistries, ourWays, peerWays, type Surroundings, type Way } from './ways.ts';
 
@@ -46,11 +47,12 @@ export const updates: Bench = {
       const here = await registryHere(context, registryDirectory);
       stops.unshift(() => here.stop());
       const there = await registryThere(context, host.throwaway);
-      const surroundings: Surroundings = { context, host, dockerHost, directory: scratch, here, there, tunnelPort: await freePort() };
+      const rsync = await debianProgram(context, 'rsync');
+      const surroundings: Surroundings = { context, host, dockerHost, directory: scratch, here, there, rsync, tunnelPort: await freePort() };
       const peers = peerWays(surroundings);
       const [first] = cases.values();
       if (!first) throw new Error('there is no case');
-      await fillRegistries(surroundings, cases.values(), peers);
+      await fillRegistries(surroundings, [...cases.values()], peers);
       await host.settle(first);
       const cells = await measure(bench, surroundings, cases, [...peers, ...ourWays(surroundings)]);
       return { setup: setup(cases, peers, bench.runs), ...table(cells), targets: targets(cells) };
@@ -61,20 +63,26 @@ export const updates: Bench = {
 };
 
 /** Only some cells for a try: `PROSE_SHIP_BENCH_CELLS='small large' PROSE_SHIP_BENCH_LINKS='0 80'`. */
-function chosen<T extends string | number>(variable: string, all: readonly T[]): readonly T[] {
-  const words = process.env[variable]?.split(' ');
-  return words ? all.filter((one) => words.includes(String(one))) : all;
+const cellsVariable = 'PROSE_SHIP_BENCH_CELLS';
+const linksVariable = 'PROSE_SHIP_BENCH_LINKS';
+const waysVariable = 'PROSE_SHIP_BENCH_WAYS';
+
+export const isPart = [cellsVariable, linksVariable, waysVariable, scaleVariable].some((name) => process.env[name] !== undefined);
+
+function chosen<T>(variable: string, all: readonly T[], nameOf = (one: T) => String(one)): readonly T[] {
+  const words = process.env[variable]?.split(/[ ,]/);
+  return words ? all.filter((one) => words.includes(nameOf(one))) : all;
 }
 
 /** What fails is told in its cell and ends nothing else; an interruption ends all. */
 async function measure({ context, runs, note }: BenchSurroundings, surroundings: Surroundings, cases: ReadonlyMap<Change, Case>, ways: readonly Way[]): Promise<Cell[]> {
   const cells: Cell[] = [];
   try {
-    for (const roundTripMs of chosen('PROSE_SHIP_BENCH_LINKS', roundTripsMs)) {
-      for (const change of chosen('PROSE_SHIP_BENCH_CELLS', changes)) {
+    for (const roundTripMs of chosen(linksVariable, roundTripsMs)) {
+      for (const change of chosen(cellsVariable, changes)) {
         const one = cases.get(change);
         if (!one) continue;
-        for (const way of ways) {
+        for (const way of chosen(waysVariable, ways, ({ name }) => name.replaceAll(/\W+/g, '-'))) {
           const cell = await measureCell(surroundings, one, way, roundTripMs, runs);
           cells.push(cell);
           const times = cell.ms.map((ms) => `${(ms / 1000).toFixed(2)} s`).join(', ');
@@ -117,7 +125,7 @@ async function measureCell({ host, here, there }: Surroundings, one: Case, way: 
 function setup(cases: ReadonlyMap<Change, Case>, peers: readonly Way[], runs: number): string[] {
   const image = (change: Change) => asBytes(cases.get(change)?.imageBytes ?? 0);
   return [
-    `Line: ${mbitPerSecond} Mbit/s each way with a round trip of ${roundTripsMs.join(', ')} ms, by a proxy (bench/peers/line.ts) that delays what is under way without holding up what follows; no loss, no slow start.`,
+    `Line: ${mbitPerSecond} Mbit/s each way with a round trip of ${roundTripsMs.join(', ')} ms, by a proxy (test/support/long-line) that delays what is under way without holding up what follows; no loss, no slow start.`,
     `Image: files of /usr/lib, ${image('small')} bytes; with the layer of 80 MB ${image('large')}; everything new ${image('everything')}. Layers of 100 KB are half random and half text.`,
     'Host: one throw-away host, one engine (overlay2) for all ways. The release before runs there, came there by each way that keeps something of it, and before each run the host is taken back to that.',
     'Time: from the call until the image is on the host and its engine has shown it (`docker image inspect`); ours has then also proven and flushed it. Nothing is started.',

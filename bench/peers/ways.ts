@@ -24,6 +24,8 @@ export interface Surroundings {
   readonly directory: string;
   readonly here: Registry;
   readonly there: Registry;
+  /** The program on this side. */
+  readonly rsync: string;
   /** Where `ssh -L` listens. */
   readonly tunnelPort: number;
 }
@@ -34,7 +36,7 @@ const backPort = 5001;
 
 /** What people do without prose-ship. Each is one script of bash. */
 export function peerWays(surroundings: Surroundings): Way[] {
-  const { context, host, dockerHost, directory, here, there, tunnelPort } = surroundings;
+  const { context, host, dockerHost, directory, here, there, rsync, tunnelPort } = surroundings;
   const socket = path.join(directory, 'ssh-control');
   const ssh = `ssh -F ${host.sshConfigFile}`;
   const script = async (text: string) => {
@@ -69,7 +71,7 @@ export function peerWays(surroundings: Surroundings): Way[] {
       title: '`rsync -tz` of the tarball over the one before, then `docker load`',
       isOurs: false,
       referenceOf: saved,
-      send: ({ tarball, reference }) => script(`rsync -tz --rsync-path=/usr/local/bin/rsync -e '${ssh}' ${tarball} ${host.name}:${copied}\n${load(copied, reference)}`),
+      send: ({ tarball, reference }) => script(`${rsync} -tz --rsync-path=/usr/local/bin/rsync -e '${ssh}' ${tarball} ${host.name}:${copied}\n${load(copied, reference)}`),
     },
     {
       name: 'registry there',
@@ -111,7 +113,7 @@ export function ourWays({ host }: Surroundings): Way[] {
 }
 
 /** Names for the registries, on the engine of this side; and both have the release before, and so has the host from both. */
-export async function fillRegistries({ context, dockerHost, here, there, tunnelPort }: Surroundings, cases: Iterable<Case>, peers: readonly Way[]): Promise<void> {
+export async function fillRegistries({ context, dockerHost, here, there, tunnelPort }: Surroundings, cases: readonly Case[], peers: readonly Way[]): Promise<void> {
   for (const { change } of cases) {
     for (const port of [here.port, tunnelPort]) {
       await run(context, { program: 'docker', args: ['tag', `${gzippedName}:${change}`, `127.0.0.1:${port}/app:${change}`], env: { DOCKER_HOST: dockerHost } });

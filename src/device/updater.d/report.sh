@@ -7,6 +7,9 @@ key_value() {
 
 verb_inventory() {
   make_scratch ask
+  # Somebody at the end of a long line waits for this: what does not depend on each other is asked at the same time.
+  docker compose version --short >"$scratch/compose" 2>/dev/null &
+  docker image ls -q --no-trunc >"$scratch/images" 2>/dev/null &
   key_value format 1
   key_value updater "$version"
   key_value machine "$(uname -m)"
@@ -19,7 +22,8 @@ verb_inventory() {
   case $driver_status in *io.containerd.snapshotter*) store=containerd ;; *) store=$driver ;; esac
   key_value engine "$engine"
   key_value store "$store"
-  key_value compose "$(docker compose version --short 2>/dev/null)"
+  wait
+  key_value compose "$(cat "$scratch/compose")"
   report_releases
   report_refusals
   key_value free "$(free_bytes "$STATE_DIR")"
@@ -55,7 +59,7 @@ report_release() {
 # about in one call; one that vanishes meanwhile costs only its own line.
 report_chains() {
   # shellcheck disable=SC2046
-  set -- "$1" "$2" $(docker image ls -q --no-trunc | sort -u)
+  set -- "$1" "$2" $(sort -u "$scratch/images")
   [ $# -gt 2 ] || return 0
   store=$1 root=$2
   shift 2

@@ -14,6 +14,11 @@ show_maintenance() {
   } || log_warning "the maintenance page of $2 cannot be shown"
 }
 
+# has_page ID SERVICE
+has_page() {
+  plan_lines "$1" maintenance | cut -f 1 | grep -qxF -e "$2"
+}
+
 # end_maintenance ID: where services came up without a gate, visitors wait for the probes; not for ever, for that the page is not.
 end_maintenance() {
   [ -n "$(ls "$MAINTENANCE_DIR" 2>/dev/null)" ] || return 0

@@ -47,3 +47,17 @@ stop_first() {
     starts_first "$stop_first_id" "$stop_first_service" || echo "$stop_first_service"
   done
 }
+
+# stop_ahead ID SERVICES: those of them that are stopped before anything else is done. A single one whose data stays as it is,
+# which has no page for its visitors and no hook that wants it stopped, is left to Compose: that makes the new container
+# before it stops the old one, and so the service is away for a shorter time.
+stop_ahead() {
+  ahead_id=$1
+  shift
+  ahead=$(stop_first "$ahead_id" "$@")
+  # shellcheck disable=SC2086
+  set -- $ahead
+  if [ $# = 1 ] && [ "$j_restore" = - ] && ! data_differs "$j_id" "$j_from" && ! has_page "$ahead_id" "$1" &&
+    ! has_hooks after-stop && ! has_hooks before-start; then return 0; fi
+  [ $# = 0 ] || printf '%s\n' "$@"
+}

@@ -147,7 +147,7 @@ go_on() {
 replace_step() {
   # shellcheck disable=SC2046,SC2086
   case $1 in
-    stopped) stop_services "$j_id" $(stop_first "$j_id" $j_changed) ;;
+    stopped) stop_services "$j_id" $(stop_ahead "$j_id" $j_changed) ;;
     snapshotted) snapshot_step ;;
     started) start_step ;;
     gated) gate "$j_id" ;;

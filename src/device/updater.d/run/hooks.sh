@@ -30,6 +30,11 @@ harmless_hooks() {
   run_hooks "$1" || log_warning "$hook_problem"
 }
 
+# has_hooks PHASE
+has_hooks() {
+  [ -n "$(ls -A "$HOOKS_DIR/$1.d" 2>/dev/null)" ]
+}
+
 # run_hooks PHASE: in the order of their names; the first one that fails is the last one.
 run_hooks() {
   for hook in "$HOOKS_DIR/$1.d"/*; do

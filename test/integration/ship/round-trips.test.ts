@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test from 'ava';
+import { packedRelease } from '../../support/releases/packed-release.ts';
+import { createThrowawayHost } from '../../support/hosts/throwaway-host.ts';
+import { Line } from '../../support/long-line/line.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { createContext } from '../../../src/context.ts';
+import { withDevice } from '../../../src/ship/device.ts';
+import { provisionTasks } from '../../../src/ship/provision.ts';
+import { prepareUpdate, updateTasks } from '../../../src/ship/update.ts';
+import { runTasks } from '../../../src/tasks.ts';
+
+/** Long enough that a busy machine does not matter beside it. */
+const roundTripMs = 300;
+/** The login takes seven of them, and the first channel two. */
+const mostRoundTrips = 24;
+
+test('a push over a long line takes few round trips', async (t) => {
+  t.timeout(120_000);
+  const host = await createThrowawayHost({ name: 'far-away' });
+  try {
+    await using line = await Line.to({ host: host.address, port: 22, mbitPerSecond: 1000 });
+    const sshConfig = path.join(await temporaryDirectory('long-line'), 'ssh_config');
+    const direct = await readFile(host.sshConfigFile, 'utf8');
+    await writeFile(sshConfig, direct.replace(/HostName .*/, `HostName 127.0.0.1\n  Port ${line.port}\n  HostKeyAlias ${host.address}`));
+    const context = createContext({ environment: { ...process.env, PROSE_SHIP_SSH_CONFIG: sshConfig } });
+    await host.exec('mkdir -p /etc/prose-ship && echo linux/arm64 >/etc/prose-ship/platforms');
+    await withDevice(context, { name: 'far-away', address: 'far-away' }, {}, (device) => runTasks(context, provisionTasks(device)));
+    const push = async (version: string): Promise<number> => {
+      const release = await packedRelease([{ 'app/content': randomBytes(100_000) }], version);
+      const startedAt = performance.now();
+      await withDevice(context, { name: 'far-away', address: 'far-away' }, { asksInventory: true }, async (device) => {
+        const prepared = await prepareUpdate(device, release);
+        await runTasks(context, updateTasks(context, device, release, prepared, { rollout: false }));
+      });
+      return performance.now() - startedAt;
+    };
+    const nearMs = Math.min(await push('1.0.0'), await push('1.0.1'));
+    await line.setRoundTrip(roundTripMs);
+    const roundTrips = ((await push('1.0.2')) - nearMs) / roundTripMs;
+    t.log(`${roundTrips.toFixed(1)} round trips`);
+    t.true(roundTrips > 8, 'the line is long');
+    t.true(roundTrips < mostRoundTrips, `${roundTrips.toFixed(1)} round trips`);
+  } finally {
+    await host.destroy();
+  }
+});
