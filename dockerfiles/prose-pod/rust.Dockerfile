@@ -86,7 +86,9 @@ ARG VERSION
 ARG COMMIT=
 ARG BUILD_TIMESTAMP=
 ARG SOURCE_DATE_EPOCH
-RUN --mount=type=cache,id=prose-pod-cargo,target=/usr/local/cargo/registry,sharing=locked <<'COMPILE'
+# The next version compiles only what changed; both services, and both platforms, share what they have in common.
+RUN --mount=type=cache,id=prose-pod-cargo,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,id=prose-pod-target,target=/target,sharing=locked <<'COMPILE'
 set -eu
 . /cross.env
 [ -f "$CRATE/Cargo.toml" ] || { echo "the source has no $CRATE/Cargo.toml: is it the source of ${BINARY:?}?" >&2 && exit 1; }
@@ -97,7 +99,7 @@ if [ -n "${VERSION_DIRECTORY:-}" ]; then
     printf '%s\n' "${BUILD_TIMESTAMP:-$(date -u -d "@${SOURCE_DATE_EPOCH:-0}" +%Y-%m-%dT%H:%M:%SZ)}" >"$VERSION_DIRECTORY/BUILD_TIMESTAMP"
 fi
 echo "compiling ${BINARY:?} ${VERSION:?} for $CARGO_BUILD_TARGET on $(uname -m)"
-(cd "$CRATE" && CARGO_TARGET_DIR=/target cargo build --bin "$BINARY" --profile "$CARGO_PROFILE" $CARGO_INSTALL_EXTRA_ARGS)
+(cd "$CRATE" && CARGO_INCREMENTAL=0 CARGO_TARGET_DIR=/target cargo build --bin "$BINARY" --profile "$CARGO_PROFILE" $CARGO_INSTALL_EXTRA_ARGS)
 folder=$CARGO_PROFILE
 [ "$folder" != dev ] || folder=debug # cargo names it so
 install -D -m 0755 "/target/$CARGO_BUILD_TARGET/$folder/$BINARY" "/out/$BINARY"

@@ -14,7 +14,7 @@ export async function renderGolden(site: string): Promise<Map<string, string>> {
   const references = new Map(deployment.recipe.components.map(({ name, repository, version }) => [name, `${repository}:${version}-0123456789ab`]));
   const { compose, files, hostFiles } = await renderDeployment(deployment, references);
   const { rollout, data, accounts, host, packages, steps, dns } = deployment.recipe;
-  const onHost = host && { files: host.files.map(({ template: _, ...file }) => file), actions: host.actions };
+  const onHost = host && { files: host.files.map(({ path: target, mode, uid, gid, action }) => ({ path: target, mode, uid, gid, action })), actions: host.actions };
   return new Map([
     ['compose.yaml', compose],
     ['policy.json', `${JSON.stringify({ rollout, data, accounts, host: onHost, packages, steps }, undefined, 2)}\n`],
