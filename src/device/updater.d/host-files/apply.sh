@@ -24,7 +24,8 @@ host_problem() {
 
 lay_host_files() {
   find_host_changes "$1"
-  [ -s "$scratch/host-wanted" ] || [ -f "$HOST_LIST" ] || [ -f "$HOST_DUE" ] || return 0
+  [ -s "$scratch/host-wanted" ] || [ -f "$HOST_LIST" ] || [ -d "$HOST_DIR" ] || return 0
+  sweep_half_written
   { mkdir -p "$HOST_DIR" || host_problem E_HOST_FILE "$HOST_DIR cannot be made"; } && note_due "$1" || return 1
   fault_for_test host-files-due
   # First, so that a folder can take the place of a file.
@@ -97,7 +98,6 @@ keep_if_changed() {
   case $host_found in
     "$owned_sum" | "$owned_old") return 0 ;;
     none) log_warning "host file $host_path was removed by hand"; return 0 ;;
-    "$(host_sum "$HOST_DIR/foreign$host_path")") return 0 ;;
   esac
   host_copy=$HOST_DIR/changed/$(printf '%s' "${host_path#/}" | tr / -).$(printf '%s' "$host_found" | cut -c 1-12)
   { mkdir -p "$HOST_DIR/changed" && rm -f "$host_copy" && cp -a "$host_path" "$host_copy"; } 2>"$scratch/host-errors" ||
@@ -112,15 +112,16 @@ keep_if_changed() {
 remove_host_file() {
   owned_host_file "$host_path"
   host_found=$(host_sum "$host_path") host_kept=$HOST_DIR/foreign$host_path host_rights=
-  rm -f "${host_path%/*}/.${host_path##*/}.prose-ship"
   [ "$host_found" = none ] || [ "$host_found" = other ] || keep_if_changed || return 1
   if [ "$host_found" = other ]; then
     log_warning "host file $host_path: a folder, or something else that is no file, stands there; it is left alone"
   elif [ -e "$host_kept" ] || [ -L "$host_kept" ]; then
     log_info "host file $host_path goes; what stood there before comes back"
+    list_host_file "$host_path$TAB$owned_sum$TAB$(host_sum "$host_kept")$TAB$owned_action$TAB$owned_rights" || return 1
     make_host_folders "${host_path%/*}" && place_host_file "$host_kept" || return 1
   elif [ "$host_found" != none ]; then
     log_info "host file $host_path goes"
+    list_host_file "$host_path$TAB$owned_sum${TAB}none$TAB$owned_action$TAB$owned_rights" || return 1
     { rm -f "$host_path" && sync "${host_path%/*}/"; } 2>"$scratch/host-errors" ||
       { host_problem E_HOST_FILE "host file $host_path cannot be removed: $(tail_of "$scratch/host-errors")"; return 1; }
   fi

@@ -15,6 +15,12 @@ list_host_file() {
   } | sort | store_host_state "$HOST_LIST"
 }
 
+# What a kill left: a path that was being written is listed with what might stand there meanwhile.
+sweep_half_written() {
+  rm -f "$HOST_LIST.new" "$HOST_DIR"/*.new
+  awk -F'\t' '$3 != "-" { print $1 }' "$HOST_LIST" 2>/dev/null | while IFS= read -r host_path; do rm -f "${host_path%/*}/.${host_path##*/}.prose-ship"; done
+}
+
 # make_host_folders FOLDER: the missing ones of it, 0755, each written down first.
 make_host_folders() {
   host_made='' host_rest=${1#/}/
@@ -31,11 +37,12 @@ make_host_folders() {
 # somebody's from now on.
 remove_host_folders() {
   [ -f "$HOST_DIR/folders" ] || return 0
-  awk -F'\t' -v list="$HOST_LIST" '
+  : >"$scratch/host-unused"
+  awk -F'\t' -v list="$HOST_LIST" -v unused="$scratch/host-unused" '
     BEGIN { while ((getline line < list) > 0) { split(line, field, "\t"); path[field[1]] = 1 } }
-    { used = 0; for (one in path) if (index(one, $0 "/") == 1) used = 1; if (used) print }' "$HOST_DIR/folders" >"$scratch/host-folders"
-  ! cmp -s "$scratch/host-folders" "$HOST_DIR/folders" || return 0
-  sort -r "$HOST_DIR/folders" | grep -vxF -f "$scratch/host-folders" | while IFS= read -r host_made; do rmdir "$host_made" 2>/dev/null || :; done
+    { used = 0; for (one in path) if (index(one, $0 "/") == 1) used = 1; if (used) print; else print >>unused }' "$HOST_DIR/folders" >"$scratch/host-folders"
+  [ -s "$scratch/host-unused" ] || return 0
+  sort -r "$scratch/host-unused" | while IFS= read -r host_made; do rmdir "$host_made" 2>/dev/null || :; done
   store_host_state "$HOST_DIR/folders" <"$scratch/host-folders"
 }
 
@@ -43,7 +50,7 @@ remove_host_folders() {
 settle_host_files() {
   if [ ! -s "$HOST_LIST" ]; then
     rm -rf "$HOST_DIR/foreign"
-    rm -f "$HOST_LIST" "$HOST_ACTIONS" "$HOST_DIR/folders" "$HOST_DIR"/*.new
+    rm -f "$HOST_LIST" "$HOST_ACTIONS" "$HOST_DIR/folders"
     rmdir "$HOST_DIR" 2>/dev/null
     sync "$STATE_DIR"
     return 0
@@ -58,8 +65,9 @@ settle_host_files() {
 # A kill between the list and this leaves a copy that nothing needs.
 sweep_foreign() {
   [ -d "$HOST_DIR/foreign" ] || return 0
-  cut -f 1 "$HOST_LIST" >"$scratch/host-paths"
-  find "$HOST_DIR/foreign" ! -type d -printf '/%P\n' | grep -vxF -f "$scratch/host-paths" | while IFS= read -r host_path; do rm -f "$HOST_DIR/foreign$host_path"; done
+  find "$HOST_DIR/foreign" ! -type d -printf '/%P\n' | awk -F'\t' -v list="$HOST_LIST" '
+    BEGIN { while ((getline line < list) > 0) { split(line, field, "\t"); path[field[1]] = 1 } }
+    !($0 in path)' | while IFS= read -r host_path; do rm -f "$HOST_DIR/foreign$host_path"; done
   find "$HOST_DIR/foreign" -mindepth 1 -depth -type d -exec rmdir {} + 2>/dev/null
   rmdir "$HOST_DIR/foreign" 2>/dev/null || :
 }
@@ -72,5 +80,5 @@ report_host_files() {
     if [ "$(host_sum "$host_path")" = none ]; then host_state=gone; elif is_as_wanted; then host_state=unchanged; fi
     key_value host-file "$host_path$TAB$host_state"
   done <"$HOST_LIST"
-  if [ -f "$HOST_DUE" ]; then sed -n "s/^due$TAB/host-action-due$TAB/p" "$HOST_DUE"; fi
+  sed -n "s/^due$TAB//p" "$HOST_DUE" 2>/dev/null | while IFS= read -r host_action; do key_value host-action-due "$host_action"; done
 }
