@@ -10,10 +10,18 @@ export async function startNginx({ host }: Device): Promise<(name: string) => Lo
   const page = await readFile(path.resolve(import.meta.dirname, '../../docs/recipes/web-services.md'), 'utf8');
   const vhosts = /```nginx\n([^]*?)```/.exec(page)?.[1]?.replaceAll('listen 80;', `listen ${port};`);
   if (!vhosts?.includes(`listen ${port};`)) throw new Error('docs/recipes/web-services.md has no vhosts');
-  // The worker is a user who may not read what root keeps for itself.
-  const configuration = `user www-data;\nworker_processes 1;\npid /run/nginx-test.pid;\nerror_log /tmp/nginx-error.log;\nevents {}\nhttp {\naccess_log off;\nclient_body_temp_path /tmp/nginx-body;\nproxy_temp_path /tmp/nginx-proxy;\n${vhosts}}\n`;
-  await writeFile(path.join(host.root, 'etc/nginx-test.conf'), configuration);
-  const started = await host.exec('nginx -c /etc/nginx-test.conf');
-  if (started.exitCode !== 0) throw new Error(started.stderr);
+  await startNginxWith(host, vhosts);
   return (name) => ({ address: host.address, port, host: `${name}.example.org` });
+}
+
+/** The file that nginx is told to read: `nginx -c`. */
+export const nginxConfiguration = '/etc/nginx-test.conf';
+
+/** Debian's nginx with what stands between the braces of `http`; again after a reboot. */
+export async function startNginxWith(host: Device['host'], http: string): Promise<void> {
+  // The worker is a user who may not read what root keeps for itself.
+  const configuration = `user www-data;\nworker_processes 1;\npid /run/nginx-test.pid;\nerror_log /tmp/nginx-error.log;\nevents {}\nhttp {\naccess_log off;\nclient_body_temp_path /tmp/nginx-body;\nproxy_temp_path /tmp/nginx-proxy;\n${http}}\n`;
+  await writeFile(path.join(host.root, nginxConfiguration), configuration);
+  const started = await host.exec(`nginx -c ${nginxConfiguration}`);
+  if (started.exitCode !== 0) throw new Error(started.stderr);
 }

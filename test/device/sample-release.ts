@@ -16,6 +16,7 @@ export interface SampleRelease {
   readonly soakSeconds?: number;
   /** How many releases the device keeps, and of how many bytes (0: any). */
   readonly retention?: readonly [releases: number, bytes: number];
+  readonly hostFiles?: readonly SampleHostFile[];
   /** More lines of the plan. */
   readonly plan?: readonly (readonly string[])[];
 }
@@ -53,6 +54,16 @@ export interface SampleService {
   readonly sizeHint?: boolean;
 }
 
+/** A file on the host itself, outside containers. */
+export interface SampleHostFile {
+  readonly path: string;
+  readonly content: string;
+  /** Default: 0644. */
+  readonly mode?: string;
+  /** Default: none. */
+  readonly action?: string;
+}
+
 export const project = 'sample';
 
 /** Writes the release into `directory`/ID and returns its id. */
@@ -83,6 +94,11 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
       plan.push(['file', hash, 'sorry.html', '0600', 0, 0], ['maintenance', service.name, hash, 'sorry.html']);
     }
     compose[service.name] = composeService(service, image.reference);
+  }
+  for (const { path: target, content, mode = '0644', action = '-' } of release.hostFiles ?? []) {
+    const name = target.slice(1).replaceAll('/', '-');
+    files.set(`files/${fileHash(content)}/${name}`, content);
+    plan.push(['file', fileHash(content), name, mode, 0, 0], ['hostfile', fileHash(content), name, target, action]);
   }
   for (const secret of release.secrets ?? []) plan.push(['secret', secret]);
   for (const { name, oneshot } of release.services) plan.push(['service', name, name], ...(oneshot ? [['oneshot', name]] : []));

@@ -109,5 +109,6 @@ verb_status() {
       key_value container "$service$TAB$state$TAB$health$TAB$restarts"
     done
   fi
+  report_host_files
   last_audits | while IFS= read -r line; do key_value audit "$line"; done
 }

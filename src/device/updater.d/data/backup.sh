@@ -59,7 +59,7 @@ copy_volumes() {
 }
 
 copy_secrets() {
-  mkdir "$copy/secrets" && plan_lines "$current" secret | while IFS= read -r name; do
+  mkdir "$copy/secrets" && plan_lines "$current" secret | cut -f 1 | while IFS= read -r name; do
     cp -a "$STATE_DIR/secrets/$name" "$copy/secrets/$name" || { log_error E_MISSING_SECRET "secret $name cannot be copied"; exit 1; }
   done
 }

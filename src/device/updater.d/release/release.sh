@@ -61,7 +61,7 @@ verify_release() {
     return_upload "$1" "$scratch/damaged"
     return 1
   }
-  check_platform "$1" && check_plan "$1"
+  check_platform "$1" && check_plan "$1" && check_host_plan "$1"
 }
 
 # What came through the drop zone has passed already; this is for what lay here before: the release of a card, one that
@@ -115,8 +115,9 @@ install_files() {
 check_secrets() {
   plan_lines "$1" secret >"$scratch/secrets"
   missing=
-  while IFS= read -r name; do
-    [ -f "$STATE_DIR/secrets/$name" ] || missing="$missing $name"
+  while IFS=$TAB read -r name origin; do
+    if [ -f "$STATE_DIR/secrets/$name" ] || { [ "$origin" = generate ] && generate_secret "$name"; }; then continue; fi
+    missing="$missing $name"
   done <"$scratch/secrets"
   [ -z "$missing" ] || log_error E_MISSING_SECRET "$STATE_DIR/secrets lacks what release $1 needs:$missing"
 }

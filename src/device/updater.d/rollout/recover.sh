@@ -87,6 +87,8 @@ bring_up_current() {
   current=$(link_id current)
   if [ "$current" = - ]; then retry_first_install; return; fi
   install_files "$current" || return 1
+  # Services without the proxy in front are better than none.
+  restore_host_files "$current" || log_warning "release $current comes up without all of its host files"
   changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
   # shellcheck disable=SC2086
   start_services "$current" $changed || return 1

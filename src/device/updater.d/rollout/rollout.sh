@@ -99,7 +99,7 @@ prepare_step() {
 prove_rollout() {
   missing=$(missing_images "$j_id")
   if [ -n "$missing" ]; then log_error E_IMAGE_MISSING "images of release $j_id are missing: $missing"; return 1; fi
-  check_versions "$j_id" "$j_from" && check_secrets "$j_id" && check_compose "$j_id" || return 1
+  check_versions "$j_id" "$j_from" && check_secrets "$j_id" && check_compose "$j_id" && check_host_files "$j_id" || return 1
   if [ "$j_from" != - ]; then
     missing=$(missing_images "$j_from")
     if [ -n "$missing" ]; then log_error E_ROLLBACK_IMPOSSIBLE "images of the current release $j_from are gone: $missing"; return 1; fi
@@ -171,7 +171,7 @@ snapshot_step() {
 start_step() {
   if [ "$j_restore" != - ]; then { stop_all && restore_snapshot "$j_restore"; } || return 1; fi
   # shellcheck disable=SC2086
-  start_services "$j_id" $j_changed
+  apply_host_files "$j_id" && start_services "$j_id" $j_changed
 }
 
 # The only place where current and previous change. The journal knows both ids, so doing it twice does no harm.
@@ -212,6 +212,7 @@ remove_first_install() {
     { log_error E_STOP_FAILED "the stack cannot be taken down: $(tail_of "$scratch/down")"; return 1; }
   hide_maintenance
   rm -f "$SECOND_PORT_DIR"/*
+  restore_host_files - || return 1
   log_warning "there was no release before $j_id: nothing runs now; its data was kept"
 }
 
@@ -224,6 +225,6 @@ return_to_previous() {
   # shellcheck disable=SC2046,SC2086
   {
     back=$(with_dependents "$j_from" $back)
-    stop_services "$j_from" $(stop_first "$j_from" $back) && start_services "$j_from" $back && gate "$j_from"
+    stop_services "$j_from" $(stop_first "$j_from" $back) && restore_host_files "$j_from" && start_services "$j_from" $back && gate "$j_from"
   }
 }
