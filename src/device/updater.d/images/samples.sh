@@ -65,12 +65,13 @@ prove_image() {
 # image_whole ID COMPONENT REFERENCE: every sample is there with its content; `damage` says what is not.
 image_whole() {
   damage=
+  : >"$scratch/cp"
   plan_lines "$1" sample | awk -F'\t' -v component="$2" '$1 == component' >"$scratch/samples"
   [ -s "$scratch/samples" ] || return 0
   make_trial "$3" || { damage="no container can be made of it: $(tail_of "$scratch/create")"; return 1; }
   while IFS=$TAB read -r _ sample_path sample_size sample_sum; do
     [ "$(read_sample | sha256sum)" != "$sample_sum  -" ] || continue
-    damage="/$sample_path has $(read_sample | wc -c | tr -d ' ') bytes instead of $sample_size"
+    damage="/$sample_path has $(copy_sample | wc -c | tr -d ' ') bytes instead of $sample_size"
     case $damage in *" $sample_size bytes instead of "*) damage="/$sample_path has other content than it should" ;; esac
     [ ! -s "$scratch/cp" ] || damage="/$sample_path cannot be read: $(tail_of "$scratch/cp")"
     break
@@ -79,7 +80,16 @@ image_whole() {
   [ -z "$damage" ]
 }
 
-# The engine gives one file as a tar archive; it goes through, nothing is kept.
+# The engine gives one file as a tar archive; it goes through, nothing is kept. It is asked on its own socket where it has
+# the usual one, because its client takes a second to start on a small board; what is wrong, the client tells in words.
 read_sample() {
+  if [ -S /var/run/docker.sock ] && [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ]; then
+    curl -fsS --unix-socket /var/run/docker.sock -G --data-urlencode "path=/$sample_path" "http://engine/containers/$trial/archive" 2>/dev/null | tar -xOf - 2>/dev/null
+  else
+    copy_sample
+  fi
+}
+
+copy_sample() {
   docker cp "$trial:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
 }

@@ -89,7 +89,20 @@ start_services() {
   for service in "$@"; do
     start_service "$start_id" "$service" || return 1
   done
-  remove_surplus "$start_id" && up_lasting "$start_id" --remove-orphans && start_idle "$start_id" && point_proxies "$start_id"
+  remove_surplus "$start_id" && start_rest "$start_id" "$@" && point_proxies "$start_id"
+}
+
+# start_rest ID SERVICES: whatever else the release has; Compose is not asked where everything was started just now and there
+# is nothing else, because that takes it seconds on a small board.
+start_rest() {
+  rest_id=$1
+  shift
+  containers_of "$rest_id" >"$scratch/containers"
+  for service in "$@"; do echo "$service"; done >"$scratch/just-started"
+  if { plan_services "$rest_id" && cut -f 1 "$scratch/containers"; } | grep -qvxF -f "$scratch/just-started"; then
+    up_lasting "$rest_id" --remove-orphans && containers_of "$rest_id" >"$scratch/containers" || return 1
+  fi
+  start_idle "$rest_id"
 }
 
 start_service() {
@@ -104,9 +117,9 @@ start_service() {
 # A container that ended while the disk was full still counts as running for whoever lists containers, Compose among them.
 start_idle() {
   plan_lines "$1" oneshot >"$scratch/oneshots"
-  containers_of "$1" | awk -F'\t' -v oneshots="$scratch/oneshots" '
+  awk -F'\t' -v oneshots="$scratch/oneshots" '
     BEGIN { while ((getline line < oneshots) > 0) once[line] = 1 }
-    $3 == "exited" && $6 != "no" && !($1 in once) { print $2 }' >"$scratch/idle"
+    $3 == "exited" && $6 != "no" && !($1 in once) { print $2 }' "$scratch/containers" >"$scratch/idle"
   while IFS= read -r container; do
     docker start "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
   done <"$scratch/idle"
