@@ -4,8 +4,8 @@ import { ConfigurationError, ShipError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
-import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { makeDns } from './dns/make-dns.ts';
+import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { expandHome, homeDirectory, makeOs, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
@@ -110,10 +110,10 @@ async function assemble({ file, site, recipeFile, recipe, home, siteProblems, re
         return { name, template: path.resolve(recipeDirectory, template), mode: Number.parseInt(mode, 8), uid, gid };
       }),
       rollout: await makeRollout(recipe, engine, scope, recipeProblems),
+      ...(dns.length > 0 ? { dns } : {}),
       requires: recipeRequirements(recipe),
       data: recipe.data,
       ...(accounts ? { accounts } : {}),
-      ...(dns.length > 0 ? { dns } : {}),
     },
     variables,
   };

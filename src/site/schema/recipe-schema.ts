@@ -90,6 +90,7 @@ export const recipeSchema = z
     variables: z.record(variableName, variable).default({}).describe('What a site may set, by name; templates use them as `{{ name }}`.'),
     compose: z.string().min(1).default('compose.yaml').describe('Path of the Compose template, relative to this file.'),
     files: z.record(fileName, file).default({}).describe('Rendered files, by name.'),
+    dns: z.array(dnsRecord).default([]).describe('What must be in the DNS; `prose-ship dns` prints and checks it. See docs/using/dns.md.'),
     rollout: z
       .strictObject({
         upgradeFrom: versionRange
@@ -144,7 +145,6 @@ export const recipeSchema = z
       })
       .optional()
       .describe('How `prose-ship account` does its work; leave it out where there are no accounts.'),
-    dns: z.array(dnsRecord).default([]).describe('What must be in the DNS; `prose-ship dns` prints and checks it. See docs/using/dns.md.'),
     os: recipeOs.optional().describe('What it needs of the system on a card: packages, open ports, the engine.'),
   })
   .describe('What to run: images, Compose file, configuration, probes, data.');
