@@ -4,9 +4,9 @@ import { ConfigurationError, ShipError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
-import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { makeDns } from './dns/make-dns.ts';
 import { makeHostPolicy } from './host/host-files.ts';
+import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { expandHome, homeDirectory, makeOs, recipePackages, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
@@ -132,13 +132,13 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
         return { name, template: path.resolve(recipeDirectory, template), mode: Number.parseInt(mode, 8), uid, gid };
       }),
       rollout: await makeRollout(recipe, engine, conditions.scope, recipeProblems),
+      ...(dns.length > 0 ? { dns } : {}),
       requires: recipeRequirements(recipe),
       data: { version: dataVersionOf(whole, site), volumes: namesOf(recipe.data.volumes) },
       ...(accounts ? { accounts } : {}),
       ...(host ? { host } : {}),
       ...(packages.length > 0 ? { packages } : {}),
       ...(steps.length > 0 ? { steps } : {}),
-      ...(dns.length > 0 ? { dns } : {}),
     },
     variables,
   };

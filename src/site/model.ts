@@ -1,7 +1,7 @@
-import type { DnsData } from '../host/dns/data.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { Secret } from '../secret.ts';
 import type { AllowedSigners } from './allowed-signers.ts';
+import type { DnsRecord } from './dns/record.ts';
 
 /**
  * What the rest of the program sees of a site file and its recipe: loaded, validated, defaults filled in, paths absolute.
@@ -125,6 +125,8 @@ export interface Recipe {
   readonly composeTemplate: string;
   readonly files: readonly FileTemplate[];
   readonly rollout: RolloutPolicy;
+  /** What must be in the DNS; absent where the recipe names nothing. */
+  readonly dns?: readonly DnsRecord[];
   /** What a host's engine must be able to do: `os.requires` of the recipe, for hosts as well as for cards. */
   readonly requires: EngineRequirements;
   /** Named volumes of the Compose file that hold what must survive. */
@@ -136,8 +138,7 @@ export interface Recipe {
   readonly packages?: readonly string[];
   /** What a person must do, with the site's values. */
   readonly steps?: readonly Step[];
-  /** What must be in the DNS; absent where the recipe names nothing. */
-  readonly dns?: readonly DnsRecord[];
+}
 }
 
 /** Something that no program can do, and how it is done. */
@@ -280,15 +281,4 @@ export interface AccountCommands {
 export interface AccountCommand {
   readonly command: readonly string[];
   readonly input: string;
-}
-
-export interface DnsRecord {
-  /** Lower-case, in full, without the last dot. */
-  readonly name: string;
-  readonly ttlSeconds: number;
-  readonly data: DnsData;
-  /** The data as in a zone file. */
-  readonly text: string;
-  /** One line for whoever enters it. */
-  readonly purpose?: string;
 }

@@ -1,7 +1,7 @@
 import { wrongUsage } from '../../errors.ts';
 import type { DnsReport } from '../../ship/dns/check.ts';
 import type { DnsWarning } from '../../ship/dns/warnings.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 import { word, type Session, type Verb, type VerbOptions } from '../verb.ts';
 
 const formats = ['table', 'bind', 'dnsmasq', 'json'] as const;

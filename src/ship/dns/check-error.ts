@@ -1,5 +1,5 @@
 import { ShipError } from '../../errors.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 import type { DnsFinding } from './check.ts';
 
 /** `A example.org: wanted 203.0.113.7, found 203.0.113.9` */

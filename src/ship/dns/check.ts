@@ -1,6 +1,6 @@
 import pLimit from 'p-limit';
 import type { DnsAnswer, DnsResolver } from '../../host/dns/resolver.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 import { aliasOf, askAddresses, textsOf } from './ask-addresses.ts';
 import { recordSets, type RecordSet } from './record-sets.ts';
 import { unaddressedTargets, type DnsWarning } from './warnings.ts';

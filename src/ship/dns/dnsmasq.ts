@@ -1,6 +1,6 @@
 import { dnsStrings } from '../../host/dns/data.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 
 /** Longer lines of its configuration are cut (dnsmasq.h, MAXDNAME). */
 const longestLineBytes = 1024;

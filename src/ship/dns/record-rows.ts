@@ -1,5 +1,5 @@
 import type { DnsType } from '../../host/dns/data.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 import { nameInZone } from './zone-name.ts';
 
 /** A record for programs: `data` is what stands in a zone file. */

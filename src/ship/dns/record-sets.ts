@@ -1,5 +1,5 @@
 import type { DnsType } from '../../host/dns/data.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 
 /** All wanted records of one name and type: what one question to the DNS answers (RFC 2181, section 5). */
 export interface RecordSet {

@@ -1,5 +1,5 @@
-import { isPrivateAddress } from '../../host/dns/address.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import { isPrivateAddress } from '../../host/address.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 import { nameInZone } from './zone-name.ts';
 
 /** What is probably not meant, but may be. */

@@ -1,5 +1,5 @@
 import { ExitStatus, ShipError } from '../../errors.ts';
-import type { DnsRecord } from '../../site/model.ts';
+import type { DnsRecord } from '../../site/dns/record.ts';
 import { nameInZone } from './zone-name.ts';
 
 /** What makes a fragment a whole zone. */

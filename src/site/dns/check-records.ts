@@ -1,4 +1,4 @@
-import type { DnsRecord } from '../model.ts';
+import type { DnsRecord } from './record.ts';
 import type { Problems } from '../yaml/problems.ts';
 import type { Path } from '../yaml/source-document.ts';
 

@@ -1,6 +1,6 @@
 import type { DnsType } from '../../host/dns/data.ts';
 import { formatDnsData } from '../../host/dns/data.ts';
-import type { DnsRecord } from '../model.ts';
+import type { DnsRecord } from './record.ts';
 import { adoptFailure } from '../recipe/components.ts';
 import type { DnsRecordInput } from '../schema/dns-schema.ts';
 import { judgeDomain, type Refusal } from '../schema/words.ts';

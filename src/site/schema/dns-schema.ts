@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { dnsTypes } from '../../host/dns/data.ts';
+import { when } from './recipe/condition.ts';
 import { text } from './words.ts';
 
 /** RFC 2181, section 8. */
@@ -16,6 +17,7 @@ export const dnsRecord = z
       .union([z.string(), z.array(z.string()).min(1)])
       .describe('An address; a name; `PRIORITY WEIGHT PORT TARGET` of SRV; text without quotes of TXT; `FLAGS TAG VALUE` of CAA. A list is several records. A template; what it renders to nothing is left out.'),
     ttl: z.int().min(0).max(longestTtlSeconds).default(3600).describe('How long others may remember it, in seconds.'),
+    when: when.optional(),
     purpose: oneLine.optional().describe('What it is for, for whoever enters it.'),
   })
   .describe('A DNS record, which `prose-ship dns` prints and checks.');

@@ -87,6 +87,7 @@ export const recipeSchema = z
     rules,
     compose: z.string().min(1).default('compose.yaml').describe('Path of the Compose template, relative to this file.'),
     files: z.record(fileName, file).default({}).describe('Rendered files, by name.'),
+    dns: z.array(dnsRecord).default([]).describe('What must be in the DNS; `prose-ship dns` prints and checks it. See docs/using/dns.md.'),
     rollout: z
       .strictObject({
         upgradeFrom: versionRange
@@ -151,7 +152,6 @@ export const recipeSchema = z
       .describe('How `prose-ship account` does its work; leave it out where there are no accounts.'),
     host: recipeHost.optional(),
     steps,
-    dns: z.array(dnsRecord).default([]).describe('What must be in the DNS; `prose-ship dns` prints and checks it. See docs/using/dns.md.'),
     os: recipeOs.optional().describe('What it needs of the system on a card: packages, open ports, the engine.'),
   })
   .describe('What to run: images, Compose file, configuration, probes, data.');

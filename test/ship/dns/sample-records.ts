@@ -1,5 +1,5 @@
 import { formatDnsData, type DnsData } from '../../../src/host/dns/data.ts';
-import type { DnsRecord } from '../../../src/site/model.ts';
+import type { DnsRecord } from '../../../src/site/dns/record.ts';
 
 export function record(name: string, data: DnsData, more: { readonly ttlSeconds?: number; readonly purpose?: string } = {}): DnsRecord {
   return { name, ttlSeconds: 3600, data, text: formatDnsData(data), ...more };

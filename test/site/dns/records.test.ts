@@ -3,7 +3,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createContext } from '../../../src/context.ts';
 import { loadDeployment } from '../../../src/site/load.ts';
-import type { DnsRecord } from '../../../src/site/model.ts';
+import type { DnsRecord } from '../../../src/site/dns/record.ts';
 import { fixtures, goodSite, problemsOf, temporarySite } from '../temporary-site.ts';
 
 const site = `schema: 1
