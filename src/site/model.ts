@@ -139,7 +139,6 @@ export interface Recipe {
   /** What a person must do, with the site's values. */
   readonly steps?: readonly Step[];
 }
-}
 
 /** Something that no program can do, and how it is done. */
 export interface Step {

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Host files: files of a release that programs of the host itself read, outside containers (docs/device.md, Host files).
+# Host files: files of a release that programs of the host itself read, outside containers (docs/internals/device.md, Host files).
 # Here: what the plan says of them.
 
 # Path, sha256, what was there when it was listed (`-` once all is done), action (or `-`) and rights of each file of ours.
