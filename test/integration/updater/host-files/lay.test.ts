@@ -1,6 +1,6 @@
 import test from 'ava';
-import { devicePaths } from '../../../src/device/files.ts';
-import { VhostDevice, brokenVhost, vhostFile, vhostRelease } from '../../device/host-files/vhost-device.ts';
+import { devicePaths } from '../../../../src/device/files.ts';
+import { VhostDevice, brokenVhost, vhostFile, vhostRelease } from '../../../device/host-files/vhost-device.ts';
 
 /** Files on the host itself, with a real nginx that reads them. Needs root, Linux, dockerd, nginx; fails without. */
 let host: VhostDevice;

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { VhostDevice, vhostFile, vhostRelease } from '../../device/host-files/vhost-device.ts';
+import { VhostDevice, vhostFile, vhostRelease } from '../../../device/host-files/vhost-device.ts';
 
 /** Updates that die while they change files on the host. Needs root, Linux, dockerd, nginx; fails without. */
 let host: VhostDevice;
