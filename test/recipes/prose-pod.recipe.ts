@@ -135,7 +135,7 @@ test.serial('a server that starts says 425, and serves nobody until the api has 
   });
   t.true(answers.some((answer) => /\/health answers: HTTP\/1\.[01] 425/.test(answer)), answers.join('\n'));
   t.regex(await openStream(), /host-unknown/);
-  await pi.exec('docker restart prose-api-1');
+  await pi.exec('docker restart prose-api-1 && docker restart prose-dashboard-1');
   await until('the domain is served', 120, async () => (await openStream()).includes('starttls'));
   t.pass();
 });
