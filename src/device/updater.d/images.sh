@@ -46,7 +46,10 @@ image_usable() {
 # image stays.
 trial=prose-ship-trial
 make_trial() {
-  remove_trial
+  create_trial "$1" || { remove_trial && create_trial "$1"; }
+}
+
+create_trial() {
   docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" </dev/null
 }
 
