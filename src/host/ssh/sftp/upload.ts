@@ -54,9 +54,9 @@ export async function writeSmall(session: Session, sftp: SFTPWrapper, content: B
   const handle = await session.guard(() => request<Buffer>((callback) => sftp.open(file, 'wx', { mode }, callback)));
   try {
     const steps = () => [
-      content.length > 0 ? request((callback) => sftp.write(handle, content, 0, content.length, 0, callback)) : undefined,
+      ...(content.length > 0 ? [request((callback) => sftp.write(handle, content, 0, content.length, 0, callback))] : []),
       request((callback) => sftp.fchmod(handle, mode, callback)), // the umask has taken bits away
-      options.isProvenLater ? undefined : flush(sftp, handle),
+      ...(options.isProvenLater ? [] : [flush(sftp, handle)]),
       request<Stats>((callback) => sftp.fstat(handle, callback)).then(({ size }) => {
         if (size !== content.length) throw wrongSize(file, content.length, size);
       }),
