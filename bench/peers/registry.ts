@@ -95,8 +95,10 @@ export async function registryThere(context: Context, host: ThrowawayHost): Prom
 }
 
 async function answers(ask: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + startsWithinMs; !(await ask()); await delay(50)) {
+  const deadline = Date.now() + startsWithinMs;
+  while (!(await ask())) {
     if (Date.now() > deadline) throw new Error('docker-registry does not answer');
+    await delay(50);
   }
 }
 
