@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 /**
- * Imports point downwards only (docs/architecture.md). Each folder of src/ lists what it may import; files directly in
+ * Imports point downwards only (docs/internals/architecture.md). Each folder of src/ lists what it may import; files directly in
  * src/ (errors, events, secret, context, tasks) may be imported by everyone.
  */
 const mayImport = {

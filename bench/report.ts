@@ -11,7 +11,7 @@ export function formatReport(measured: readonly Measured[], machine: readonly st
   return [
     `# ${title}`,
     '',
-    `Written by \`${command}\`; docs/benchmarks.md says what is measured and how to read it.`,
+    `Written by \`${command}\`; docs/internals/benchmarks.md says what is measured and how to read it.`,
     '',
     ...machine.map((line) => `- ${line}`),
     '',

@@ -12,7 +12,7 @@ RUN --mount=type=secret,id=apt-sources,target=/etc/apt/sources.list.d/debian.sou
 set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -q
-apt-get install -qy --no-install-recommends busybox-static cpio dosfstools e2fsprogs fdisk kmod libarchive13t64 locales \
+apt-get install -qy --no-install-recommends busybox-static ca-certificates cpio dosfstools e2fsprogs fdisk kmod libarchive13t64 locales \
     mtools openssl passwd python3-minimal python3 systemd udev xz-utils zstd
 rm -rf /var/lib/apt/lists/*
 INSTALL
@@ -48,11 +48,17 @@ RUN --mount=type=bind,from=tools,target=/native --mount=type=bind,source=.,targe
 # What the site and its recipe want installed.
 FROM ${OS_BASE} AS base
 
+# A repository in a folder, where the site names one.
+FROM scratch AS engine-repository
+
 FROM tools AS site-debs
 ARG TARGETARCH
 RUN --mount=type=secret,id=os-apt-sources,target=/apt/sources/debian.sources,mode=0444 --mount=type=bind,from=base,target=/rootfs --mount=type=bind,source=.,target=/os-image \
-    --mount=type=bind,from=customise,source=packages,target=/packages \
-    /os-image/download.sh $(cat /packages)
+    --mount=type=bind,from=customise,source=packages,target=/customise/packages \
+    --mount=type=bind,from=customise,source=engine-source.sh,target=/customise/engine-source.sh \
+    --mount=type=bind,from=customise,source=engine.sources,target=/customise/engine.sources \
+    --mount=type=bind,from=engine-repository,target=/engine-repository \
+    /os-image/download.sh $(cat /customise/packages)
 
 FROM base AS packages
 RUN --mount=type=bind,from=tools,target=/native --mount=type=bind,from=site-debs,source=/debs,target=/debs --mount=type=bind,source=.,target=/os-image \

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { readAccount, type Account, type AccountEntry } from '../test/faults/account.ts';
 import { faults, points } from '../test/faults/scenarios.ts';
 
-/** Makes docs/faults.md of what the last `npm run test:faults` has found (build/faults/account.json). */
+/** Makes docs/internals/faults.md of what the last `npm run test:faults` has found (build/faults/account.json). */
 const stores = ['overlay2', 'containerd'] as const;
 
 function page({ entries, stores: facts }: Account): string {
@@ -74,4 +74,4 @@ function brokenPart(broken: readonly AccountEntry[]): string[] {
   return ['## Broken', '', ...lines, ''];
 }
 
-await writeFile(path.join(import.meta.dirname, 'faults.md'), page(await readAccount()));
+await writeFile(path.join(import.meta.dirname, 'internals/faults.md'), page(await readAccount()));

@@ -1,5 +1,5 @@
 /**
- * Writes schema/*.schema.json and docs/*-reference.md from the schemas in src/site/schema and of image.json, or with `--check` says which
+ * Writes schema/*.schema.json and docs/reference/{site,recipe}.md from the schemas in src/site/schema and of image.json, or with `--check` says which
  * of them are stale (exit status 1).
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -21,8 +21,8 @@ export function generate(): Map<string, string> {
     ['schema/site.schema.json', `${JSON.stringify(site, undefined, 2)}\n`],
     ['schema/recipe.schema.json', `${JSON.stringify(recipe, undefined, 2)}\n`],
     ['schema/image.schema.json', `${JSON.stringify(image, undefined, 2)}\n`],
-    ['docs/site-reference.md', referencePage('The site file: prose-ship.yaml', siteIntroduction, site)],
-    ['docs/recipe-reference.md', referencePage('The recipe: recipe.yaml', recipeIntroduction, recipe)],
+    ['docs/reference/site.md', referencePage('The site file: prose-ship.yaml', siteIntroduction, site)],
+    ['docs/reference/recipe.md', referencePage('The recipe: recipe.yaml', recipeIntroduction, recipe)],
   ]);
 }
 
@@ -36,7 +36,7 @@ with its line. For completion in an editor, begin the file with this comment, wi
 
     # yaml-language-server: $schema=PATH/schema/site.schema.json`;
 
-const recipeIntroduction = `What to run, for any number of sites. [Writing a recipe](writing-a-recipe.md) explains how the parts work together. For
+const recipeIntroduction = `What to run, for any number of sites. [Writing a recipe](../recipes/writing-a-recipe.md) explains how the parts work together. For
 completion in an editor, begin the file with this comment, with the path of your copy of prose-ship:
 
     # yaml-language-server: $schema=PATH/schema/recipe.schema.json`;

@@ -3,7 +3,7 @@
  * Everything that prose-ship refuses or fails at is a ShipError; anything else that reaches the command line is a bug.
  */
 
-/** Exit statuses of the command-line contract (docs/cli.md). */
+/** Exit statuses of the command-line contract (docs/reference/cli.md). */
 export const ExitStatus = {
   done: 0,
   failed: 1,

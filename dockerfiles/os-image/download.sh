@@ -28,6 +28,8 @@ else
 fi
 # The Raspberry Pi's firmware is in a component of its own.
 [ "$firmware" = no ] || sed -i 's/^Components: main$/Components: main non-free-firmware/' /apt/sources.list.d/*
+# Docker's packages, where the engine is to be Docker's.
+if [ -e /customise/engine-source.sh ]; then /customise/engine-source.sh /rootfs >/apt/sources.list.d/engine.sources; fi
 apt() {
   apt-get -q -o APT::Architecture="$architecture" -o APT::Architectures::="$architecture" -o APT::Install-Recommends=false \
     -o Dir::State::status=/rootfs/var/lib/dpkg/status -o Dir::State::Lists=/apt/lists -o Dir::Cache::archives=/debs \

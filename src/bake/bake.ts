@@ -5,6 +5,7 @@ import { provideCardBase } from './assemble/card-base.ts';
 import { readMeasure } from './assemble/measure.ts';
 import { osImageStep } from './assemble/os-image-build.ts';
 import { writeCustomisation } from './customise/write-customisation.ts';
+import { engineSource } from './engine-source/engine-source.ts';
 import { fillStore, isPreloadProblem } from './preload/fill-store.ts';
 import { findUnchanged, mayBeUnchanged } from './publish/find-unchanged.ts';
 import { imageFileOf, made, type BakedImage, type BakeInputs, type Bench } from './steps/bench.ts';
@@ -25,7 +26,8 @@ export function bakeTasks(context: Context, inputs: BakeInputs, directory: strin
   const bench: Bench = { directory, preload: plan.preload, inputs: undefined, isUnchanged: false };
   const skip = () => (bench.isUnchanged ? 'unchanged since the last bake' : undefined);
   const customise = async (): Promise<void> => {
-    const options = { os: { ...os, preload: bench.preload }, manifest: release.manifest, releaseDirectory: release.directory, platform: plan.platform, preload: bench.preload };
+    bench.engineSource ??= await engineSource(context, os, plan.base);
+    const options = { engine: bench.engineSource, os: { ...os, preload: bench.preload }, manifest: release.manifest, releaseDirectory: release.directory, platform: plan.platform, preload: bench.preload };
     bench.customisation = await writeCustomisation(path.join(directory, 'customise'), options);
   };
   return [

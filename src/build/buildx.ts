@@ -31,7 +31,7 @@ export type BuildxOutput =
 
 /**
  * Uncompressed layers, so that a blob's digest is its diffID, and rewritten times, so that two builds give the same
- * bytes (BuildKit, docs/build-repro.md). No attestations: they hold times and would be shipped to every host.
+ * bytes (BuildKit's page on reproducible builds). No attestations: they hold times and would be shipped to every host.
  */
 export function buildxBuild(step: BuildxStep): Command {
   return {

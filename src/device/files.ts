@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 
-/** Fixed paths on a device (docs/device.md); the updater and the rendered Compose files know the same ones. */
+/** Fixed paths on a device (docs/internals/device.md); the updater and the rendered Compose files know the same ones. */
 export const devicePaths = {
   libraryDirectory: '/usr/lib/prose-ship',
   updater: '/usr/lib/prose-ship/updater',
@@ -12,7 +12,7 @@ export const devicePaths = {
   releasesDirectory: '/var/lib/prose-ship/releases',
   filesDirectory: '/var/lib/prose-ship/files',
   secretsDirectory: '/var/lib/prose-ship/secrets',
-  /** `SERVICE` exists while the service is stopped; it is the page to show (docs/web-services.md). */
+  /** `SERVICE` exists while the service is stopped; it is the page to show (docs/recipes/web-services.md). */
   maintenanceDirectory: '/var/lib/prose-ship/maintenance',
   /** `SERVICE` exists while the service answers on the second of its two ports. */
   secondPortDirectory: '/var/lib/prose-ship/second-port',

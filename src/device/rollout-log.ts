@@ -1,4 +1,4 @@
-/** The states of a rollout in their order; any failure after `synced` ends in `rolled-back` (docs/device.md). */
+/** The states of a rollout in their order; any failure after `synced` ends in `rolled-back` (docs/internals/device.md). */
 export const rolloutStates = [
   'uploaded',
   'verified',

@@ -17,7 +17,7 @@ export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): P
 
 /**
  * What the updater on a device does with a release, as lines of tab-separated fields: a shell reads it without a JSON
- * parser (docs/device.md, Plan).
+ * parser (docs/internals/device.md, Plan).
  */
 export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
   const { id, name, version, recipe, images, files, secrets, rollout, requires = {}, data, retention } = manifest;

@@ -11,7 +11,7 @@ import type { AllowedSigners } from '../site/allowed-signers.ts';
 import type { Task } from '../tasks.ts';
 import type { Device } from './device.ts';
 
-/** What the updater runs besides a POSIX shell and coreutils (docs/device.md). */
+/** What the updater runs besides a POSIX shell and coreutils (docs/internals/device.md). */
 const programs = ['curl', 'openssl', 'flock', 'gzip', 'awk', 'timeout', 'ssh-keygen'];
 /** Debian packages of programs that are called otherwise. */
 const packageNames: Readonly<Record<string, string>> = { awk: 'mawk', 'ssh-keygen': 'openssh-client' };

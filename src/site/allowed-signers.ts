@@ -19,7 +19,7 @@ export interface SignersProblem {
   readonly message: string;
 }
 
-const remedy = "A line is a name, options and a public key: 'ci@example.org namespaces=\"prose-ship-release\" ssh-ed25519 AAAA...' (docs/signing.md).";
+const remedy = "A line is a name, options and a public key: 'ci@example.org namespaces=\"prose-ship-release\" ssh-ed25519 AAAA...' (docs/using/signing.md).";
 
 /** @throws ShipError E_MISSING_FILE, E_BAD_ALLOWED_SIGNERS at the line; exit status 2 */
 export async function readAllowedSigners(file: string): Promise<AllowedSigners> {
@@ -27,7 +27,7 @@ export async function readAllowedSigners(file: string): Promise<AllowedSigners> 
     throw new ShipError({
       code: 'E_MISSING_FILE',
       message: `The file of allowed signers '${file}' cannot be read`,
-      remedy: 'Name a file that lists who may sign releases; docs/signing.md tells how to make one.',
+      remedy: 'Name a file that lists who may sign releases; docs/using/signing.md tells how to make one.',
       exitStatus: ExitStatus.usage,
       cause,
     });

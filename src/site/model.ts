@@ -68,12 +68,22 @@ export interface OsSettings {
   readonly firewall: boolean;
   readonly securityUpdates: boolean;
   readonly preload: 'store' | 'archive';
+  /** Whose packages the engine and Compose are; absent: Debian's, where the base has ones that do. */
+  readonly engine?: 'debian' | 'docker' | EngineRepository;
   /** Of the disk image; default: as small as its content allows. */
   readonly sizeBytes?: number;
   /** What the recipe needs of the base's engine. */
   readonly requires: EngineRequirements;
   /** The card's file of allowed signers, where the site has one. */
   readonly allowedSigners?: string;
+}
+
+/** A repository laid out as Docker's, `dists/SUITE/stable`. */
+export interface EngineRepository {
+  /** Its address, or the absolute path of a folder, which is only used while the card is made. */
+  readonly repository: string;
+  /** Absolute path of the key that signs it, in ASCII armor. */
+  readonly key: string;
 }
 
 export interface WifiSettings {

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Context } from '../context.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
-import type { Deployment, EngineRequirements, OpenPort, OsSettings, WifiSettings } from './model.ts';
+import type { Deployment, EngineRepository, EngineRequirements, OpenPort, OsSettings, WifiSettings } from './model.ts';
 import { adoptFailure } from './recipe/components.ts';
 import { judgePassphrase, parseMinimum, parseSize } from './schema/os-words.ts';
 import { judgePublicKey } from './schema/public-key.ts';
@@ -28,19 +28,25 @@ interface OsInputs {
 export async function makeOs(inputs: OsInputs, siteProblems: Problems, recipeProblems: Problems): Promise<OsSettings | undefined> {
   const { site, siteDirectory, recipe } = inputs;
   if (!site.os) return undefined;
-  const { base, hostname, size, wifi, ports, packages, ...plain } = site.os;
+  const { base, hostname, size, wifi, ports, packages, engine, ...plain } = site.os;
   const sizeBytes = size === undefined ? undefined : parseSize(size);
   return {
     ...plain,
     base: /^https?:/.test(base) || !/[/.]/.test(base) ? base : path.resolve(siteDirectory, expandHome(base, inputs.home)),
     hostname: hostname ?? site.name,
     authorizedKeys: await readKeys(inputs, siteProblems),
+    ...(engine === undefined ? {} : { engine: typeof engine === 'string' ? engine : engineRepository(engine, inputs) }),
     ...(wifi ? { wifi: makeWifi(wifi, siteDirectory, siteProblems) } : {}),
     packages: [...new Set([...(recipe.os?.packages ?? []), ...packages])].sort(),
     ports: uniquePorts([...(await recipePorts(inputs, recipeProblems)), ...ports]),
     ...(sizeBytes === undefined ? {} : { sizeBytes }),
     requires: recipeRequirements(recipe),
   };
+}
+
+function engineRepository({ repository, key }: EngineRepository, { siteDirectory, home }: OsInputs): EngineRepository {
+  const absolute = (file: string): string => path.resolve(siteDirectory, expandHome(file, home));
+  return { repository: /^https?:/.test(repository) ? repository : absolute(repository), key: absolute(key) };
 }
 
 async function readKeys({ site, siteDirectory, home }: OsInputs, problems: Problems): Promise<string[]> {

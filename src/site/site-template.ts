@@ -27,7 +27,7 @@ export function siteTemplate(answers: SiteAnswers): string {
   const fill = (value: unknown) => JSON.stringify(value).replaceAll('{{ site.domain }}', domain).replaceAll('{{ site.name }}', name);
   const plain = variables.filter(({ type }) => type !== 'secret');
   const secrets = variables.filter(({ type }) => type === 'secret');
-  return `# One installation of a chat server. \`prose-ship check\` tells what is wrong with this file; docs/site-reference.md has every key.
+  return `# One installation of a chat server. \`prose-ship check\` tells what is wrong with this file; docs/reference/site.md has every key.
 schema: 1
 
 # Names the installation, its releases and the Compose project on the host. Keep it: data belongs to this name.

@@ -7,6 +7,7 @@ import { readFatFile } from '../../src/bake/disk/fat/fat.ts';
 import { inspectImage, type OsImageLayout } from '../../src/bake/disk/inspect-image.ts';
 import { createContext } from '../../src/context.ts';
 import { bakeSite, type BakeSite } from '../support/cards/card-site.ts';
+import { openpgpKey } from '../support/openpgp-key.ts';
 import { loopDevice, mounted } from '../support/disks/loop-device.ts';
 import { observeMounted, type Observed } from '../support/disks/observed-tree.ts';
 import { raspiosStandIn, standInCmdline, standInConfig } from '../support/cards/raspios-stand-in.ts';
@@ -109,6 +110,32 @@ test.serial('all else of the base is on the card as it was: owners, modes, times
   // That the comparison had something to see.
   t.deepEqual(Object.keys(byPath.get('opt/attributes/file')!.xattrs).toSorted(), ['system.posix_acl_access', 'user.comment']);
   t.true('security.capability' in byPath.get('opt/attributes/capable')!.xattrs);
+});
+
+test.serial("an engine of Docker's own packages, from a mirror in a folder", async (t) => {
+  t.timeout(withinMs);
+  const { armored, home, ...keyring } = await openpgpKey('rsa3072');
+  t.teardown(() => keyring.stop());
+  const repository = await temporaryDirectory('docker-repository');
+  await execa(path.resolve(import.meta.dirname, '../support/cards/docker-repository.sh'), [repository, 'arm64', 'trixie', home]);
+  const key = path.join(repository, 'key.asc');
+  await writeFile(key, armored);
+  const file = path.join(site.directory, 'docker.img');
+  const { exitCode, stderr } = await site.bake(['--output', file], { os: { engine: { repository, key } } });
+  t.is(exitCode, 0, stderr);
+  const root = await mountedRoot(t, file);
+  const packages = ['containerd.io', 'docker-ce', 'docker-ce-cli', 'docker-compose-plugin', 'docker.io'];
+  const { stdout } = await execa('dpkg-query', [`--admindir=${root}/var/lib/dpkg`, '--show', '--showformat', '${db:Status-Abbrev}${Package}\n', ...packages], { reject: false });
+  t.deepEqual(stdout.split('\n'), packages.slice(0, 4).map((name) => `ii ${name}`));
+  t.is(await readlink(path.join(root, 'etc/systemd/system/multi-user.target.wants/docker.service')), '/usr/lib/systemd/system/docker.service');
+  t.true((await left(path.join(root, 'var/lib/docker/overlay2'))).length >= 3, 'the engine has the images');
+  t.false((await left(path.join(root, 'etc/apt/sources.list.d'))).includes('docker.sources'), 'a folder of this machine is nowhere on the device');
+
+  const { armored: other } = await openpgpKey('rsa3072');
+  await writeFile(key, other);
+  const refused = await site.bake(['--output', path.join(site.directory, 'forged/')], { os: { engine: { repository, key } } });
+  t.is(refused.exitCode, 1, 'packages that another key signed are not taken');
+  t.deepEqual(await left(path.join(site.directory, 'forged')).catch(() => []), []);
 });
 
 test.serial('a base whose engine is older than the recipe asks for', async (t) => {

@@ -52,7 +52,7 @@ test('--help loads no stage', async (t) => {
   t.is(stderr, '');
 });
 
-test('docs/cli.md is that of the verbs (node docs/generate-cli.ts writes it)', async (t) => {
+test('docs/reference/cli.md is that of the verbs (node docs/generate-cli.ts writes it)', async (t) => {
   const script = path.resolve(import.meta.dirname, '../../docs/generate-cli.ts');
   const { exitCode, stderr } = await run(createContext(), { program: node, args: [script, '--check'] }, { expect: [1] });
   t.is(exitCode, 0, stderr);

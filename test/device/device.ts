@@ -40,7 +40,7 @@ export class Device {
     return writeSampleRelease(path.join(this.host.root, devicePaths.incomingDirectory), release);
   }
 
-  /** Lays a release down as a baked card holds it (docs/device.md). */
+  /** Lays a release down as a baked card holds it (docs/internals/device.md). */
   async bake(release: SampleRelease): Promise<string> {
     const id = await writeSampleRelease(path.join(this.host.root, devicePaths.releasesDirectory), release);
     const journal = ['format\t1', `id\t${id}`, 'goal\trollout', 'state\tuploaded', 'next\tverified', 'from\t-', ''];

@@ -22,7 +22,7 @@ function names(source: string, { file, title }: Proof): boolean {
 }
 
 test('every test that the promises name is there', async (t) => {
-  const proofs = proofsOf(await readFile(path.join(repository, 'docs/promises.md'), 'utf8'));
+  const proofs = proofsOf(await readFile(path.join(repository, 'docs/internals/promises.md'), 'utf8'));
   t.true(proofs.length > 20);
   for (const proof of proofs) {
     const source = await readFile(path.join(repository, proof.file), 'utf8').catch(() => '');
@@ -31,7 +31,7 @@ test('every test that the promises name is there', async (t) => {
 });
 
 test('every sentence of the promises has a proof', async (t) => {
-  const page = await readFile(path.join(repository, 'docs/promises.md'), 'utf8');
+  const page = await readFile(path.join(repository, 'docs/internals/promises.md'), 'utf8');
   for (const part of page.split(/^## /m).slice(1)) t.true(proofsOf(part).length > 0, part.split('\n')[0]);
 });
 

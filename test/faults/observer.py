@@ -2,7 +2,7 @@
 
 usage: observer.py REQUEST     (a JSON object: releases, acknowledged, forgiven, wayBack, strict, budget, waitSeconds)
 Prints a JSON object: violations (a list of sentences), end (the ID that runs), records, engineBytes, layers.
-It knows the device's paths and the plan's lines from docs/device.md and shares no code with what it judges.
+It knows the device's paths and the plan's lines from docs/internals/device.md and shares no code with what it judges.
 """
 import hashlib
 import json

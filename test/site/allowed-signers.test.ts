@@ -46,7 +46,7 @@ for (const [title, [content, message, line]] of Object.entries(bad)) {
     t.is(error.code, 'E_BAD_ALLOWED_SIGNERS');
     t.is(error.exitStatus, ExitStatus.usage);
     t.deepEqual(error.place, { file, ...(line === undefined ? {} : { line }) });
-    t.regex(error.remedy ?? '', /docs\/signing\.md/);
+    t.regex(error.remedy ?? '', /docs\/using\/signing\.md/);
   });
 }
 

@@ -5,7 +5,7 @@ import { createContext } from '../../src/context.ts';
 import { loadDeployment } from '../../src/site/load.ts';
 import { problemsOf, temporarySite } from './temporary-site.ts';
 
-const page = await readFile(path.resolve(import.meta.dirname, '../../docs/web-services.md'), 'utf8');
+const page = await readFile(path.resolve(import.meta.dirname, '../../docs/recipes/web-services.md'), 'utf8');
 const example = (name: string) => new RegExp(`\`${name}\`:\n\n\`\`\`\\w*\n([^]*?)\`\`\``).exec(page)?.[1] ?? '';
 const recipe = example('recipe.yaml');
 const compose = example('compose.yaml');
@@ -21,7 +21,7 @@ function files(changes: { readonly recipe?: string; readonly compose?: string } 
   };
 }
 
-test('the example of docs/web-services.md works', async (t) => {
+test('the example of docs/recipes/web-services.md works', async (t) => {
   const directory = await temporarySite(t, files());
   const { recipe: loaded } = await loadDeployment(createContext(), path.join(directory, 'prose-ship.yaml'));
   t.deepEqual(loaded.rollout.services, [
@@ -55,7 +55,7 @@ const refused: Record<string, Case> = {
   'one port for two containers': { file: 'compose', from: pair, to: "'127.0.0.1:8081:80'", code: 'E_START_FIRST_PORT', remedy: /8081-8082:80/ },
   'ports on every address': { file: 'compose', from: pair, to: "'8081-8082:80'", code: 'E_START_FIRST_PORT', remedy: /this host's own/ },
   'three ports': { file: 'compose', from: pair, to: "'127.0.0.1:8081-8083:80'", code: 'E_START_FIRST_PORT', remedy: /next to each other/ },
-  'two pairs': { file: 'compose', from: pair, to: `${pair}, '127.0.0.1:8083-8084:81'`, code: 'E_START_FIRST_PORT', remedy: /docs\/web-services\.md/ },
+  'two pairs': { file: 'compose', from: pair, to: `${pair}, '127.0.0.1:8083-8084:81'`, code: 'E_START_FIRST_PORT', remedy: /docs\/recipes\/web-services\.md/ },
   'one port in the long syntax': { file: 'compose', from: `[${pair}]`, to: long("target: 80, host_ip: 127.0.0.1, published: '8081'"), code: 'E_START_FIRST_PORT', remedy: /8081-8082:80/ },
   "the host's network": { file: 'compose', from: `ports: [${pair}]`, to: 'network_mode: host', code: 'E_START_FIRST_PORT', remedy: /stop-first/ },
   'data that two would write': { file: 'compose', from: `ports: [${pair}]`, to: `ports: [${pair}]\n    volumes: ['posts:/posts']`, code: 'E_START_FIRST_DATA', remedy: /read-only/ },

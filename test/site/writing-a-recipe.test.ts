@@ -6,8 +6,8 @@ import { loadDeployment } from '../../src/site/load.ts';
 import { renderDeployment } from '../../src/site/render.ts';
 import { temporarySite } from './temporary-site.ts';
 
-test('the example of docs/writing-a-recipe.md works', async (t) => {
-  const page = await readFile(path.resolve(import.meta.dirname, '../../docs/writing-a-recipe.md'), 'utf8');
+test('the example of docs/recipes/writing-a-recipe.md works', async (t) => {
+  const page = await readFile(path.resolve(import.meta.dirname, '../../docs/recipes/writing-a-recipe.md'), 'utf8');
   const example = (name: string) => new RegExp(`\`${name}\`:\n\n\`\`\`\\w*\n([^]*?)\`\`\``).exec(page)?.[1] ?? '';
   const files = ['recipe.yaml', 'compose.yaml', 'templates/nginx.conf'].map((name) => [`page/${name}`, example(name)] as const);
   const directory = await temporarySite(t, {

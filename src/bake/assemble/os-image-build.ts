@@ -26,6 +26,8 @@ export interface OsImageBuild {
   /** Context with the base's root file system; absent: the base `debian`. */
   readonly rootfsContext?: string;
   readonly customiseDirectory: string;
+  /** Folder that is the engine's apt repository while the card is made. */
+  readonly engineRepository?: string;
 }
 
 /** One run of buildx on the stages of an OS image. Contexts that a target does not use may be anything. */
@@ -56,6 +58,7 @@ export function osImageStep(
       ...(context ? { [base.reference]: context } : {}),
       ...(rootfs ? { rootfs } : {}),
       customise: build.customiseDirectory,
+      ...(build.engineRepository === undefined ? {} : { 'engine-repository': build.engineRepository }),
       ...(more.layoutDirectory ? { layout: more.layoutDirectory } : {}),
     },
     noCache: build.noCache,

@@ -4,8 +4,8 @@ import { ConfigurationError, ExitStatus, ShipError } from '../../errors.ts';
 const pattern = /prose-ship-error\t(E_[A-Z_]+)\t(.*)$/;
 
 const remedies: Readonly<Record<string, string>> = {
-  E_ENGINE_MISSING: 'Use a base that has these packages: Debian 13, or Raspberry Pi OS made of it.',
-  E_ENGINE_TOO_OLD: 'Use a newer base, or a recipe that asks for less.',
+  E_ENGINE_MISSING: 'Use a base that has these packages: Debian 13, or Raspberry Pi OS made of it. Or take Docker\'s: `engine: docker` under `os`.',
+  E_ENGINE_TOO_OLD: 'Use a newer base, Docker\'s own packages (`engine: docker` under `os`), or a recipe that asks for less.',
   E_WRONG_ARCHITECTURE: 'Bake for the platform of the base, or name another base with --base.',
   E_PRELOAD_ENGINE: 'Use `--preload archive`: then the first boot loads the images.',
 };

@@ -1,4 +1,4 @@
-/** What `updater status` tells of a device (docs/device.md). */
+/** What `updater status` tells of a device (docs/internals/device.md). */
 export interface DeviceStatus {
   readonly currentId?: string;
   readonly journal?: { readonly state: string; readonly id: string };

@@ -97,7 +97,7 @@ function wifiConnection(ssid: string): string {
   ]);
 }
 
-/** As a baked card's journal is (docs/device.md): the first boot is a rollout from nothing. */
+/** As a baked card's journal is (docs/internals/device.md): the first boot is a rollout from nothing. */
 export function firstJournal(id: string): CardFile {
   const fields = [['format', '1'], ['id', id], ['goal', 'rollout'], ['state', 'uploaded'], ['next', 'verified'], ['from', '-']];
   return file(`${devicePaths.stateDirectory.slice(1)}/journal`, lines(fields.map((field) => field.join('\t'))), 0o600);

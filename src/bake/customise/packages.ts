@@ -1,8 +1,8 @@
 import type { OsSettings } from '../../site/model.ts';
 
 /**
- * Debian packages of every card: a login, the engine with Compose (apparmor, because the engine refuses to run containers
- * where the kernel has it and its tools are missing), what the updater runs (docs/device.md), what the first boot runs, a
+ * Debian packages of every card: a login, what the engine needs (apparmor, because the engine refuses to run containers
+ * where the kernel has it and its tools are missing), what the updater runs (docs/internals/device.md), what the first boot runs, a
  * network that comes up by itself, the right time, and an answer to NAME.local.
  */
 const always = [
@@ -11,9 +11,6 @@ const always = [
   'ca-certificates',
   'curl',
   'dbus',
-  'docker-cli',
-  'docker-compose',
-  'docker.io',
   'e2fsprogs',
   'fdisk',
   'gzip',
@@ -26,10 +23,11 @@ const always = [
   'util-linux',
 ];
 
-/** What is installed for these settings, sorted. */
-export function cardPackages({ firewall, securityUpdates, wifi, locale, keyboard, packages }: OsSettings): string[] {
+/** What is installed for these settings, sorted; `engine` is the packages of the engine and Compose. */
+export function cardPackages({ firewall, securityUpdates, wifi, locale, keyboard, packages }: OsSettings, engine: readonly string[]): string[] {
   const chosen = [
     ...always,
+    ...engine,
     ...(firewall ? ['nftables'] : []),
     ...(securityUpdates ? ['unattended-upgrades'] : []),
     ...(wifi ? ['wireless-regdb', 'wpasupplicant'] : []),

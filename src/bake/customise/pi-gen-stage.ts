@@ -1,7 +1,9 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { replaceDirectory, writeAtomically } from '../../host/files.ts';
+import { wrongUsage } from '../../errors.ts';
 import type { OsSettings } from '../../site/model.ts';
+import type { EngineSource } from '../engine-source/engine-source.ts';
 import { writeCustomisation, type Customisation, type CustomisationOptions } from './write-customisation.ts';
 
 const templateDirectory = path.resolve(import.meta.dirname, '../../../pi-gen');
@@ -25,6 +27,7 @@ export async function writePiGenStage(directory: string, options: PiGenStageOpti
   await replaceDirectory(place, async (target) => {
     await cp(path.join(templateDirectory, stage), target, { recursive: true });
     written = await writeCustomisation(path.join(target, 'customisation'), { ...options, preload: 'archive' });
+    if (options.engine?.aptSource !== undefined) await writeEngineSource(target, options.engine);
     const install = path.join(target, '00-install');
     await mkdir(install);
     await cp(path.join(target, 'customisation/debconf'), path.join(install, '00-debconf'));
@@ -35,6 +38,21 @@ export async function writePiGenStage(directory: string, options: PiGenStageOpti
   await writeAtomically(path.join(directory, configFile), (file) => writeFile(file, fillConfig(template, manifest.name, os)));
   if (!written) throw new Error('unreachable: replaceDirectory ran its callback');
   return { ...written, directory: path.join(place, 'customisation') };
+}
+
+/** The packages that follow are Docker's: the root file system must know where they are before apt is asked. */
+async function writeEngineSource(target: string, { directory }: EngineSource): Promise<void> {
+  if (directory !== undefined) throw wrongUsage(`the engine's repository is the folder '${directory}', which pi-gen's chroot does not see`, 'Name its address under `os.engine.repository`.');
+  const script = [
+    '#!/bin/bash -e',
+    '../customisation/engine-source.sh "${ROOTFS_DIR}" >"${ROOTFS_DIR}/etc/apt/sources.list.d/docker.sources"',
+    'on_chroot <<CHROOT',
+    'apt-get update',
+    'CHROOT',
+    '',
+  ];
+  await mkdir(path.join(target, '00-engine'));
+  await writeFile(path.join(target, '00-engine/00-run.sh'), script.join('\n'), { mode: 0o755 });
 }
 
 /** pi-gen reads its configuration with the shell, so every value stands in single quotes. */

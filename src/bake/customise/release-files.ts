@@ -18,7 +18,7 @@ export interface ReleaseForCard {
 }
 
 /**
- * Lays a release below `root` as an upload looks after `receive` (docs/device.md): with this platform's archives for
+ * Lays a release below `root` as an upload looks after `receive` (docs/internals/device.md): with this platform's archives for
  * `archive`, with none for `store`, where the engine has the images already.
  * @returns the paths of its files below `root`
  * @throws ShipError E_WRONG_ARCHITECTURE when the release has nothing for the platform, exit status 3

@@ -7,6 +7,7 @@ import { ExitStatus, ShipError } from '../../errors.ts';
 import { replaceDirectory } from '../../host/files.ts';
 import { debianArchitecture, formatPlatform } from '../../oci/platform.ts';
 import type { OsSettings } from '../../site/model.ts';
+import { debianEngine, type EngineSource } from '../engine-source/engine-source.ts';
 import { cardConfiguration, firstJournal } from './card-configuration.ts';
 import { FileList } from './file-list.ts';
 import { cardPackages, debconfAnswers } from './packages.ts';
@@ -17,6 +18,8 @@ const setupDirectory = path.join(import.meta.dirname, 'setup');
 
 export interface CustomisationOptions extends ReleaseForCard {
   readonly os: OsSettings;
+  /** Absent: Debian's packages. */
+  readonly engine?: EngineSource;
 }
 
 export interface Customisation {
@@ -36,8 +39,8 @@ export interface Customisation {
  * @throws ShipError E_WRONG_ARCHITECTURE when the release or Debian has nothing for the platform, exit status 3
  */
 export async function writeCustomisation(directory: string, options: CustomisationOptions): Promise<Customisation> {
-  const { os, manifest, preload } = options;
-  const packages = cardPackages(os);
+  const { os, manifest, preload, engine = debianEngine } = options;
+  const packages = cardPackages(os, engine.packages);
   const cmdline = os.wifi ? [`cfg80211.ieee80211_regdom=${os.wifi.country}`] : [];
   await replaceDirectory(directory, async (target) => {
     const list = new FileList(path.join(target, 'files'));
@@ -51,6 +54,7 @@ export async function writeCustomisation(directory: string, options: Customisati
     await writeFile(path.join(target, 'settings'), formatSettings(settings(options, cmdline)));
     await writeFile(path.join(target, 'packages'), `${packages.join('\n')}\n`);
     await writeFile(path.join(target, 'debconf'), `${debconfAnswers(os).join('\n')}\n`);
+    await writeFile(path.join(target, 'engine.sources'), engine.aptSource ?? '');
     await copySetup(target);
   });
   const secretFiles = [...(os.wifi?.network ? ['wifi-passphrase'] : []), ...manifest.secrets.map((name) => `secrets/${name}`)];
@@ -61,7 +65,7 @@ async function copySetup(target: string): Promise<void> {
   for (const name of (await readdir(setupDirectory)).sort()) await cp(path.join(setupDirectory, name), path.join(target, name), { recursive: true });
 }
 
-function settings({ os, manifest, platform }: CustomisationOptions, cmdline: readonly string[]): Readonly<Record<string, string>> {
+function settings({ os, manifest, platform, engine = debianEngine }: CustomisationOptions, cmdline: readonly string[]): Readonly<Record<string, string>> {
   const architecture = debianArchitecture(platform);
   if (architecture === undefined) {
     throw new ShipError({
@@ -79,6 +83,7 @@ function settings({ os, manifest, platform }: CustomisationOptions, cmdline: rea
     service_id: String(cardUsers.service),
     locale: os.locale,
     timezone: os.timezone,
+    engine_source: engine.aptSource === undefined || engine.directory !== undefined ? 'no' : 'yes',
     wifi_country: os.wifi?.country ?? '',
     wifi_network: os.wifi?.network ? 'yes' : 'no',
     secret_names: manifest.secrets.join(' '),

@@ -35,7 +35,7 @@ const withinMs = 1_800_000;
 
 /**
  * Lets an engine of this machine's architecture, in a privileged container, load the release's images for the card's
- * platform into a data folder of its own, and takes that folder out (docs/card.md).
+ * platform into a data folder of its own, and takes that folder out (docs/cards/card.md).
  * @throws ShipError E_PRELOAD_PRIVILEGED where the engine allows no privileged containers, E_PRELOAD_ENGINE,
  *   E_PRELOAD_IMAGE, E_BUILD_FAILED
  */

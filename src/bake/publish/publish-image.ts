@@ -50,7 +50,7 @@ export interface PublishedImage {
 }
 
 /**
- * Writes what lies beside an OS image (docs/os-image-files.md). Every file is atomically there; `image.json`, which speaks
+ * Writes what lies beside an OS image (docs/cards/os-image-files.md). Every file is atomically there; `image.json`, which speaks
  * for the others, comes last but for the manifests, which are made of it.
  * @throws ShipError E_URL (before anything is written), E_ARCHIVE_DAMAGED, E_INTERRUPTED
  */

@@ -6,6 +6,7 @@ import type { OsSettings } from '../../site/model.ts';
 import type { CardBase } from '../assemble/card-base.ts';
 import type { CardLayout, Measure } from '../assemble/card-layout.ts';
 import type { OsImageBuild } from '../assemble/os-image-build.ts';
+import type { EngineSource } from '../engine-source/engine-source.ts';
 import type { Customisation } from '../customise/write-customisation.ts';
 import type { BakePlan, Preload } from '../plan-bake.ts';
 import type { FilledStore } from '../preload/fill-store.ts';
@@ -40,6 +41,7 @@ export interface BakedImage extends PublishedImage {
 export interface Bench {
   readonly directory: string;
   base?: CardBase;
+  engineSource?: EngineSource;
   build?: OsImageBuild;
   customisation?: Customisation;
   store?: FilledStore;

@@ -20,7 +20,7 @@ export async function describeBuild(context: Context, inputs: BakeInputs, bench:
   const platforms = distinctPlatforms([...(native ? [native] : []), ...(bench.base?.kind === 'debian' ? [plan.platform] : [])]);
   const onWarning = (message: string): void => report.log(message, 'warning');
   const tools = await provideBase(context, { reference: toolsBase, platforms, provider: bases, sourceDateEpoch, ...surroundings, onLine, onWarning });
-  // A graph driver's BuildKit reads no layouts (docs/building.md).
+  // A graph driver's BuildKit reads no layouts (docs/internals/building.md).
   const readsLayouts = builder !== undefined || engine.imageStore === 'containerd';
   if (tools.kind === 'bootstrap' && !readsLayouts) {
     throw new ShipError({
@@ -44,5 +44,6 @@ export async function describeBuild(context: Context, inputs: BakeInputs, bench:
     tools: { base: tools, ...(tools.kind === 'bootstrap' ? { context: await contextOf(tools.directory, tools.tag) } : {}) },
     ...(base?.kind === 'image' ? { rootfsContext: await contextOf(base.rootfs.directory, base.rootfs.tag) } : {}),
     customiseDirectory: path.join(bench.directory, 'customise'),
+    ...(bench.engineSource?.directory === undefined ? {} : { engineRepository: bench.engineSource.directory }),
   };
 }

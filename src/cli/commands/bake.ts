@@ -40,10 +40,11 @@ export const bake: Verb = {
     }
     if (piGen) {
       const { writePiGenStage } = await import('../../bake/customise/pi-gen-stage.ts');
+      const { engineSource } = await import('../../bake/engine-source/engine-source.ts');
       const [plan, another] = plans;
       if (!plan || another) throw wrongUsage('--pi-gen is for one platform', 'Name one --platform, and write another stage into another checkout.');
       await checkSigner(session, request);
-      await writePiGenStage(path.resolve(piGen), { os, manifest: release.manifest, releaseDirectory: release.directory, platform: plan.platform });
+      await writePiGenStage(path.resolve(piGen), { engine: await engineSource(session.context, os, plan.base), os, manifest: release.manifest, releaseDirectory: release.directory, platform: plan.platform });
       session.print(path.join(path.resolve(piGen), 'stage-prose-ship'));
       return { directory: path.resolve(piGen) };
     }

@@ -2,7 +2,7 @@ import { wrongUsage } from '../../errors.ts';
 import { TokenBucket } from '../../host/ssh/connection.ts';
 import { verifySignature } from '../../release/signature/verify-signature.ts';
 import { verifyRelease } from '../../release/verify-release.ts';
-import { describeOutcome, fleetError, notReadyError, rethrowBug, stateText } from '../../ship/fleet/outcome.ts';
+import { describeOutcome, fleetResult, notReadyError, stateText } from '../../ship/fleet/outcome.ts';
 import { planWaves, type WaveOptions } from '../../ship/fleet/plan-waves.ts';
 import { prepareHosts } from '../../ship/fleet/prepare-hosts.ts';
 import { updateFleet, type ShippedOutcome } from '../../ship/fleet/update-fleet.ts';
@@ -69,12 +69,9 @@ export async function shipRelease(
     title: (plan) => `${plan.host}: ${summary(plan)}`,
     onPrepared: quiet,
   }).finally(quiet);
-  const shipped = outcomes.map((outcome) => describeShipped(outcome, release));
   if (outcomes.length > 1 && !session.json) context.emit({ type: 'log', level: 'info', message: outcomeTable(outcomes) });
-  rethrowBug(outcomes);
-  const error = fleetError(outcomes, { hosts: shipped }, context.signal.aborted);
-  if (error) throw error;
-  return shipped;
+  const describe = (outcome: ShippedOutcome) => describeShipped(outcome, release);
+  return fleetResult(outcomes, { describe, wasInterrupted: context.signal.aborted }).hosts;
 }
 
 function transportOf(options: VerbOptions): Transport | undefined {

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Log lines and the audit log.
-# Log line: EPOCHSECONDS <TAB> KIND <TAB> TEXT; docs/device.md lists the kinds.
+# Log line: EPOCHSECONDS <TAB> KIND <TAB> TEXT; docs/internals/device.md lists the kinds.
 
 LOG_DIR=$STATE_DIR/log
 AUDIT_LOG=$STATE_DIR/audit.log

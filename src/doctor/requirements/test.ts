@@ -6,7 +6,7 @@ type Row = readonly [id: string, what: string, why: string, check: Check, part: 
 const rows: readonly Row[] = [
   ['sudo', 'sudo', 'tests update a device whose login is not root', program('sudo'), 'sudo'],
   ['shellcheck', 'shellcheck', 'checks the updater, which is a shell program', program('shellcheck'), 'shellcheck'],
-  ['nginx', 'nginx', 'stands before start-first services, as docs/web-services.md has it', program('nginx'), 'nginx'],
+  ['nginx', 'nginx', 'stands before start-first services, as docs/recipes/web-services.md has it', program('nginx'), 'nginx'],
   ['skopeo', 'skopeo', 'a second reader of image archives', program('skopeo'), 'skopeo'],
   ['zstd', 'zstd', 'a second reader of image archives', program('zstd'), 'zstd'],
   ['busybox', 'busybox (static)', 'the content of small test images, and a second shell for the updater', program('busybox'), 'busybox'],

@@ -4,13 +4,13 @@ import type { RunResult } from '../process.ts';
 import type { HostAddress } from './address.ts';
 import type { HostKeyPolicy } from './host-key.ts';
 import { logIn } from './login.ts';
-import { CommandRunner, type RemoteRunOptions } from './remote-command.ts';
+import { CommandRunner, type RemoteRunOptions } from './command/remote-command.ts';
 import { type RemoteFiles, SftpFiles } from './sftp/files.ts';
 import { serveThroughTunnel, type TunnelHandler, type TunnelServer } from './tunnel/http-server.ts';
 
 export type { HostAddress } from './address.ts';
 export type { HostKeyQuestion } from './host-key.ts';
-export type { RemoteRunOptions } from './remote-command.ts';
+export type { RemoteRunOptions } from './command/remote-command.ts';
 export type { RemoteFiles, RemoteStat } from './sftp/files.ts';
 export { type ResumableOptions, type ResumableSource, type ResumableUpload, partialPaths } from './sftp/resumable-upload.ts';
 export { TokenBucket } from './sftp/token-bucket.ts';

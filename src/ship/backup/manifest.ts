@@ -5,7 +5,7 @@ export const backupManifestFile = 'backup.json';
 export const volumesFolder = 'volumes';
 export const secretsFolder = 'secrets';
 
-/** `backup.json`: what a backup holds and where it comes from (docs/backup.md). */
+/** `backup.json`: what a backup holds and where it comes from (docs/using/backup.md). */
 export interface BackupManifest {
   readonly format: 1;
   /** The site's name, and the Compose project's. */

@@ -52,6 +52,28 @@ export function fleetError(outcomes: readonly HostOutcome[], result: object, was
   });
 }
 
+export interface FleetTelling<Outcome, Told> {
+  readonly describe: (outcome: Outcome) => Told;
+  readonly wasInterrupted: boolean;
+  /** Default: to run the same command again. */
+  readonly remedy?: string;
+}
+
+/**
+ * What a verb gives in the end: every host as `describe` tells it.
+ * @throws ShipError of `fleetError`, with that as its result; a fault of ours as it was thrown
+ */
+export function fleetResult<Outcome extends HostOutcome, Told extends object>(
+  outcomes: readonly Outcome[],
+  { describe, wasInterrupted, remedy }: FleetTelling<Outcome, Told>,
+): { readonly hosts: readonly Told[] } {
+  rethrowBug(outcomes);
+  const hosts = outcomes.map(describe);
+  const error = fleetError(outcomes, { hosts }, wasInterrupted, remedy);
+  if (error) throw error;
+  return { hosts };
+}
+
 /**
  * Hosts that cannot be updated, found before any host was touched.
  * @returns ShipError E_HOSTS_NOT_READY (exit status 3), or the error itself where there is one host only
@@ -81,10 +103,16 @@ export function stateText(state: HostState): string {
 
 /** Plain data for `--json`. */
 export function describeOutcome({ error, ...outcome }: HostOutcome): object {
-  return { ...outcome, ...(error ? { error: { code: error.code, message: error.message, remedy: error.remedy } } : {}) };
+  return { ...outcome, ...(error ? { error: describeError(error) } : {}) };
 }
 
-function describeErrors(outcomes: readonly HostOutcome[]): string {
+/** Plain data of an error, for `--json`. */
+export function describeError({ code, message, remedy }: ShipError): object {
+  return { code, message, ...(remedy ? { remedy } : {}) };
+}
+
+/** For people: each host with its error and the remedy. */
+export function describeErrors(outcomes: readonly Pick<HostOutcome, 'host' | 'error'>[]): string {
   return outcomes
     .map(({ host, error }) => (error ? [`${host}: ${error.message} (${error.code})`, ...(error.remedy ? [`  -> ${error.remedy}`] : [])].join('\n') : host))
     .join('\n');

@@ -12,6 +12,13 @@ const authorizedKey = z
   ])
   .describe('A public key as in a .pub file, or `{file: ~/.ssh/id_ed25519.pub}`.');
 
+const engineRepository = z
+  .strictObject({
+    repository: z.string().min(1).describe('Address of the repository, or the path of a folder with it; `dists/SUITE/stable` is below.'),
+    key: z.string().min(1).describe('Path of the key that signs it, in ASCII armor, relative to this file.'),
+  })
+  .describe("A mirror of Docker's repository.");
+
 const wifi = z
   .strictObject({
     country: country.describe('Country in whose channels the radio may send: two letters of ISO 3166-1, as in DE.'),
@@ -45,6 +52,10 @@ export const osSettings = z
       .describe('Ports that the firewall opens besides ssh and those of the recipe.'),
     firewall: z.boolean().default(true).describe('Whether the device refuses what nobody asked for.'),
     securityUpdates: z.boolean().default(true).describe('Whether the system installs its security updates by itself; it never restarts by itself.'),
+    engine: z
+      .union([z.enum(['debian', 'docker']), engineRepository])
+      .optional()
+      .describe("Whose packages Docker Engine and Compose are: `debian`, `docker` (download.docker.com), or a mirror of that. Default: Debian's; with `raspios-legacy`, whose Debian has no Compose 2, Docker's."),
     preload: z
       .enum(['store', 'archive'])
       .default('store')

@@ -107,7 +107,7 @@ export const recipeSchema = z
               order: z
                 .enum(['stop-first', 'start-first'])
                 .default('stop-first')
-                .describe('`start-first`: the new container must pass its probes beside the old one before that goes. For services without data of their own; docs/web-services.md.'),
+                .describe('`start-first`: the new container must pass its probes beside the old one before that goes. For services without data of their own; docs/recipes/web-services.md.'),
               drainSeconds: z
                 .int()
                 .min(0)
@@ -118,7 +118,7 @@ export const recipeSchema = z
                 .array(serviceName)
                 .default([])
                 .describe('Services above this one: whenever one of them was replaced or restarted, this one is restarted.'),
-              maintenancePage: fileName.optional().describe('One of `files`: the page that nginx in front shows while an update has stopped this service; docs/web-services.md.'),
+              maintenancePage: fileName.optional().describe('One of `files`: the page that nginx in front shows while an update has stopped this service; docs/recipes/web-services.md.'),
             }),
           )
           .min(1)

@@ -48,7 +48,7 @@ export function checkCompose(text: string, expected: ComposeExpectations): ShipE
 type Add = (node: unknown, code: ShipError['code'], message: string, remedy: string) => void;
 
 function checkTop(top: unknown, { project, recipe }: ComposeExpectations, add: Add): void {
-  if (!isMap(top)) { add(top, 'E_COMPOSE', 'The Compose file has no services', 'See docs/writing-a-recipe.md.'); return; }
+  if (!isMap(top)) { add(top, 'E_COMPOSE', 'The Compose file has no services', 'See docs/recipes/writing-a-recipe.md.'); return; }
   if (top.get('name') !== project) {
     add(keyOf(top, 'name') ?? top, 'E_COMPOSE_NAME', 'The Compose file does not carry the name of the site', 'Begin it with `name: {{ site.name | json }}`, so that Compose run by hand on the host means the same project.');
   }

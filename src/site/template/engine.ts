@@ -100,7 +100,7 @@ function explain(error: LiquidFailure, names: { variables: string[]; filters: st
   if (filter !== undefined) {
     return problem('E_UNDEFINED_FILTER', `The template uses the filter '${filter}', which does not exist here`, suggest(filter, names.filters, 'Filters'), found);
   }
-  return problem('E_TEMPLATE', `The template cannot be rendered: ${told.split(/, file:|\n/)[0] ?? told}`, 'See the syntax of Liquid templates; docs/writing-a-recipe.md lists what is added to it.', found);
+  return problem('E_TEMPLATE', `The template cannot be rendered: ${told.split(/, file:|\n/)[0] ?? told}`, 'See the syntax of Liquid templates; docs/recipes/writing-a-recipe.md lists what is added to it.', found);
 }
 
 /** liquidjs wraps what filters and variables throw, sometimes twice. */

@@ -14,7 +14,7 @@ type Add = (node: unknown, code: ShipError['code'], message: string, remedy: str
 /** For a while two containers of the service run: they must neither want one port nor write one volume. */
 export function checkStartFirst({ name, key, service, dataVolumes }: StartFirstService, add: Add): void {
   const ports = items(service.get('ports'));
-  const remedy = "Publish one port on two of this host's own: '127.0.0.1:8081-8082:80', next to each other. The proxy in front knows both; see docs/web-services.md.";
+  const remedy = "Publish one port on two of this host's own: '127.0.0.1:8081-8082:80', next to each other. The proxy in front knows both; see docs/recipes/web-services.md.";
   for (const port of ports) {
     if (!isPair(port)) add(port, 'E_START_FIRST_PORT', `'${name}' starts beside its predecessor, and both cannot have this port`, remedy);
   }

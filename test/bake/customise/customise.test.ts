@@ -8,6 +8,7 @@ import { cardPackages } from '../../../src/bake/customise/packages.ts';
 import { writePiGenStage } from '../../../src/bake/customise/pi-gen-stage.ts';
 import { setupSecrets, wifiKey } from '../../../src/bake/customise/setup-secrets.ts';
 import { writeCustomisation } from '../../../src/bake/customise/write-customisation.ts';
+import { debianEngine } from '../../../src/bake/engine-source/engine-source.ts';
 import { osFiles } from '../../../src/device/os-files.ts';
 import { ShipError } from '../../../src/errors.ts';
 import { parsePlatform } from '../../../src/oci/platform.ts';
@@ -80,11 +81,11 @@ test('refuses a release of another architecture', async (t) => {
 });
 
 test('installs only what the settings want', (t) => {
-  const all = cardPackages(sampleOs({ locale: 'de_DE.UTF-8' }));
+  const all = cardPackages(sampleOs({ locale: 'de_DE.UTF-8' }), debianEngine.packages);
   for (const name of ['docker.io', 'nftables', 'unattended-upgrades', 'wpasupplicant', 'locales', 'console-setup', 'vim']) t.true(all.includes(name), name);
   const { wifi, ...wired } = sampleOs({ firewall: false, securityUpdates: false, keyboard: 'us', packages: [] });
   t.truthy(wifi);
-  const few = cardPackages(wired);
+  const few = cardPackages(wired, debianEngine.packages);
   for (const name of ['nftables', 'unattended-upgrades', 'wpasupplicant', 'locales', 'console-setup', 'vim']) t.false(few.includes(name), name);
   const targets = osFiles(wired).map(({ target }) => target);
   t.false(targets.some((target) => /nftables|apt/.test(target)));
@@ -118,8 +119,9 @@ test('shellcheck has nothing to say, and dash can read all of it', async (t) => 
     execute('shellcheck', [`--shell=${shell}`, '--external-sources', '--source-path=SCRIPTDIR', ...files], { cwd: repository }).catch((error: unknown) => error as { stdout: string });
   const setup = 'src/bake/customise/setup';
   t.is((await check('sh', `${setup}/setup.sh`, 'src/device/os/first-boot')).stdout, '');
+  t.is((await check('sh', `${setup}/engine-source.sh`)).stdout, '');
   const parts = (await readdir(path.join(repository, setup, 'setup.d'))).map((name) => `${setup}/setup.d/${name}`);
-  for (const script of [...parts, `${setup}/setup.sh`, 'src/device/os/first-boot']) await t.notThrowsAsync(execute('dash', ['-n', script], { cwd: repository }));
+  for (const script of [...parts, `${setup}/engine-source.sh`, `${setup}/setup.sh`, 'src/device/os/first-boot']) await t.notThrowsAsync(execute('dash', ['-n', script], { cwd: repository }));
   const stage = ['pi-gen/stage-prose-ship/prerun.sh', 'pi-gen/stage-prose-ship/01-customise/00-run.sh'];
   t.is((await check('bash', ...stage)).stdout, '');
   // pi-gen passes over scripts that are not executable.

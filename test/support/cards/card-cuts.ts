@@ -7,7 +7,7 @@ import { readPartitionTable } from '../../../src/bake/disk/partition-table.ts';
 import { openDiskFile } from '../../../src/bake/disk/disk-file.ts';
 import { proseShip, type CommandLineResult } from '../command-line.ts';
 
-/** States of a rollout from first to last (docs/device.md). */
+/** States of a rollout from first to last (docs/internals/device.md). */
 const states = ['uploaded', 'verified', 'loaded', 'synced', 'stopped', 'snapshotted', 'started', 'gated', 'committed'] as const;
 export type State = (typeof states)[number];
 

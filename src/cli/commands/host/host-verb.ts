@@ -2,6 +2,7 @@ import type { Context } from '../../../context.ts';
 import { ExitStatus, ShipError } from '../../../errors.ts';
 import type { ConnectOptions } from '../../../host/ssh/connection.ts';
 import type { Device } from '../../../ship/device.ts';
+import { describeErrors } from '../../../ship/fleet/outcome.ts';
 import type { StealLock } from '../../../ship/update.ts';
 import type { Host } from '../../../site/model.ts';
 import { word, type Session, type VerbOption, type VerbOptions } from '../../verb.ts';
@@ -148,14 +149,9 @@ export function visitError(visited: readonly Visited<unknown>[], result: object)
   return new ShipError({
     code: 'E_HOSTS_FAILED',
     message: `${failed.length} of ${visited.length} hosts failed: ${failed.map(({ host }) => host).join(', ')}`,
-    output: failed.map(({ host, error }) => [`${host}: ${error.message} (${error.code})`, ...(error.remedy ? [`  -> ${error.remedy}`] : [])].join('\n')).join('\n'),
+    output: describeErrors(failed),
     remedy: 'The other hosts were asked all the same.',
     exitStatus: ExitStatus.failed,
     result,
   });
-}
-
-/** Plain data of an error, for `--json`. */
-export function describeError({ code, message, remedy }: ShipError): object {
-  return { code, message, ...(remedy ? { remedy } : {}) };
 }

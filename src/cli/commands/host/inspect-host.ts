@@ -2,7 +2,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { devicePaths } from '../../../device/files.ts';
 import type { ShipError } from '../../../errors.ts';
 import type { Device } from '../../../ship/device.ts';
-import { connectOption, describeError, hostsArgument, onHosts, visitEach, visitError } from './host-verb.ts';
+import { describeError } from '../../../ship/fleet/outcome.ts';
+import { connectOption, hostsArgument, onHosts, visitEach, visitError } from './host-verb.ts';
 import { words, type Session, type Verb, type VerbArguments, type VerbOptions } from '../../verb.ts';
 
 /** status, logs and exec: what runs on a host and what it says. */

@@ -12,7 +12,7 @@ export const provision: Verb = {
   example: 'provision pi@raspberrypi.local',
   run: async (session, args, options) => {
     const { provisionTasks } = await import('../../../ship/provision.ts');
-    const { describeOutcome, fleetError, rethrowBug } = await import('../../../ship/fleet/outcome.ts');
+    const { describeOutcome, fleetResult } = await import('../../../ship/fleet/outcome.ts');
     const { visitHosts } = await import('../../../ship/fleet/visit-hosts.ts');
     const { allowedSignersOf, hostsOf, siteIfAny } = await import('../../pipeline/site.ts');
     const { context } = session;
@@ -32,11 +32,7 @@ export const provision: Verb = {
         return 'ready';
       },
     });
-    rethrowBug(outcomes);
-    const hosts = outcomes.map(describeOutcome);
     const remedy = 'Run the same command again when the cause is gone: hosts that are ready stay as they are.';
-    const error = fleetError(outcomes, { hosts }, context.signal.aborted, remedy);
-    if (error) throw error;
-    return { hosts };
+    return fleetResult(outcomes, { describe: describeOutcome, wasInterrupted: context.signal.aborted, remedy });
   },
 };

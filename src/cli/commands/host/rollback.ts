@@ -1,4 +1,5 @@
 import { connectOption, connectOptions, hostsArgument, onHosts, stealLock, stealLockOptions } from './host-verb.ts';
+import type { HostOutcome } from '../../../ship/fleet/outcome.ts';
 import { word, words, type Session, type Verb, type VerbOptions } from '../../verb.ts';
 
 /** From which release to which; absent where there is none, or the host was not reached. */
@@ -20,7 +21,7 @@ export const rollback: Verb = {
   example: 'rollback pi@raspberrypi.local',
   run: async (session, args, options) => {
     const { rollbackTask, stealLockTasks } = await import('../../../ship/update.ts');
-    const { describeOutcome, fleetError, rethrowBug } = await import('../../../ship/fleet/outcome.ts');
+    const { describeOutcome, fleetResult } = await import('../../../ship/fleet/outcome.ts');
     const { planWaves } = await import('../../../ship/fleet/plan-waves.ts');
     const { visitConcurrency, visitHosts } = await import('../../../ship/fleet/visit-hosts.ts');
     const { readInventory } = await import('../../../ship/device.ts');
@@ -42,14 +43,11 @@ export const rollback: Verb = {
         return 'returned';
       },
     });
-    rethrowBug(outcomes);
-    const told = outcomes.map((outcome) => ({ ...describeOutcome(outcome), ...ways.get(outcome.host) }));
     // Without --to, a second time is the way forth again: those that went back must not be named again.
     const failed = outcomes.filter(({ state }) => state !== 'returned').map(({ host }) => host);
     const remedy = `When the cause is gone, run it again for those alone: \`prose-ship rollback ${failed.join(' ')}${given === undefined ? '' : ` --to ${given}`}\`.`;
-    const error = fleetError(outcomes, { hosts: told }, context.signal.aborted, remedy);
-    if (error) throw error;
-    return { hosts: told };
+    const describe = (outcome: HostOutcome) => ({ ...describeOutcome(outcome), ...ways.get(outcome.host) });
+    return fleetResult(outcomes, { describe, wasInterrupted: context.signal.aborted, remedy });
   },
 };
 

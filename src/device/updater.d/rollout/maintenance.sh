@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # The page that the proxy in front shows while a service is stopped. The file is the sign and the page in one, so that the
-# proxy needs no reload: nginx asks for it at each request (docs/web-services.md).
+# proxy needs no reload: nginx asks for it at each request (docs/recipes/web-services.md).
 
 MAINTENANCE_DIR=$STATE_DIR/maintenance
 

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Programs of the administrator's that run around a rollout: $HOOKS_DIR/PHASE.d/NAME, as run-parts takes them (docs/updating.md).
+# Programs of the administrator's that run around a rollout: $HOOKS_DIR/PHASE.d/NAME, as run-parts takes them (docs/using/updating.md).
 
 HOOKS_DIR=$SETTINGS_DIR/hooks
 # Overruled by $HOOKS_DIR/time-limit; well below what counts as a hung run.

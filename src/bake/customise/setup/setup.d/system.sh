@@ -23,6 +23,8 @@ lay_files() {
 
 set_up_system() {
   set_up_hosts
+  # So that the device gets its updates where it got its engine; a folder of the build machine is nowhere there.
+  if [ "$engine_source" = yes ]; then "$here/engine-source.sh" "$ROOT" >"$ROOT/etc/apt/sources.list.d/docker.sources"; fi
   ln -sfn "/usr/share/zoneinfo/$timezone" "$ROOT/etc/localtime"
   set_up_locale
   # Made of /etc/default/keyboard again at boot.

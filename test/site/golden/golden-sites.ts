@@ -1,8 +1,8 @@
 import path from 'node:path';
-import { createContext } from '../../src/context.ts';
-import { loadDeployment } from '../../src/site/load.ts';
-import { renderDeployment } from '../../src/site/render.ts';
-import { fixtures } from './temporary-site.ts';
+import { createContext } from '../../../src/context.ts';
+import { loadDeployment } from '../../../src/site/load.ts';
+import { renderDeployment } from '../../../src/site/render.ts';
+import { fixtures } from '../temporary-site.ts';
 
 export const goldenDirectory = path.join(fixtures, 'golden');
 export const goldenSites = ['prosody', 'prosody-closed', 'static-web'];

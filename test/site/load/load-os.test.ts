@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { createContext } from '../../src/context.ts';
-import { ShipError } from '../../src/errors.ts';
-import { loadDeployment } from '../../src/site/load.ts';
-import { requireOs, resolveOsSecrets } from '../../src/site/os-settings.ts';
-import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { goodSite, problemsOf, temporarySite } from './temporary-site.ts';
+import { createContext } from '../../../src/context.ts';
+import { ShipError } from '../../../src/errors.ts';
+import { loadDeployment } from '../../../src/site/load.ts';
+import { requireOs, resolveOsSecrets } from '../../../src/site/os-settings.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { goodSite, problemsOf, temporarySite } from '../temporary-site.ts';
 
 const execute = promisify(execFile);
 const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@desk';

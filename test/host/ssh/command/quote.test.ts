@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import test from 'ava';
-import { quote, quoteCommand } from '../../../src/host/ssh/quote.ts';
+import { quote, quoteCommand } from '../../../../src/host/ssh/command/quote.ts';
 
 test('a real shell reads back exactly what was quoted', (t) => {
   const words = ['', ' ', "'", "''", `'"'"'`, '$(touch /x)', '`x`', '\\', '\\\\n', 'a\nb', '\t', '*?[a]', '~root', '{a,b}', '!1', '#', '=', '-rf', 'ü😀', '\u0001', ';', '&&'];

@@ -1,8 +1,8 @@
 import path from 'node:path';
 import test from 'ava';
-import { createContext } from '../../src/context.ts';
-import { loadDeployment } from '../../src/site/load.ts';
-import { fixtures, goodSite, problemsOf, temporarySite, type ShownProblem } from './temporary-site.ts';
+import { createContext } from '../../../src/context.ts';
+import { loadDeployment } from '../../../src/site/load.ts';
+import { fixtures, goodSite, problemsOf, temporarySite, type ShownProblem } from '../temporary-site.ts';
 
 interface Case {
   /** Line of `goodSite` that is replaced (from 1), or text that is added. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { fixtures, problemsOf } from './temporary-site.ts';
+import { fixtures, problemsOf } from '../temporary-site.ts';
 
 const site = `schema: 1
 name: web

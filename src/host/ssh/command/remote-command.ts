@@ -1,13 +1,13 @@
 import { Readable, type Writable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
-import type { Context } from '../../context.ts';
-import { ExitStatus, ShipError } from '../../errors.ts';
-import type { RunOptions, RunResult } from '../process.ts';
+import type { Context } from '../../../context.ts';
+import { ExitStatus, ShipError } from '../../../errors.ts';
+import type { RunOptions, RunResult } from '../../process.ts';
 import { OutputCollector, keptBytes, processMarker } from './output.ts';
 import { quoteCommand } from './quote.ts';
-import type { Session } from './session.ts';
+import type { Session } from '../session.ts';
 import { streamCommand } from './stream-command.ts';
-import { abortReason, throwIfAborted } from './transport.ts';
+import { abortReason, throwIfAborted } from '../transport.ts';
 
 export interface RemoteRunOptions extends RunOptions {
   /** Runs as root: by `sudo -n` where the login is not root. */
