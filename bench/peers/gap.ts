@@ -28,7 +28,7 @@ export const gap: Bench = {
       setup: [
         `Stop-first: a small HTTP service (busybox) with a published port, asked from outside the host on a new connection every 20 ms. The same two releases take turns on one host: ${count} times there and back by \`docker compose up -d\`, as often by the updater's rollout, in turns.`,
         'Gap: the longest time between two questions that follow each other among those that were answered within 250 ms. Images are there beforehand; the release that a rollout leaves has passed its gate.',
-        `Start-first: a web service behind Debian's nginx (docs/using/web-services.md), five clients without a pause, two of them with requests that take a second; ${count} updates.`,
+        `Start-first: a web service behind Debian's nginx (docs/recipes/web-services.md), five clients without a pause, two of them with requests that take a second; ${count} updates.`,
       ],
       head: ['what', 'min', 'median', 'max'],
       rows: parts.flatMap(({ rows }) => rows),
