@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFile, cp, mkdir, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -94,15 +95,18 @@ export async function registryThere(context: Context, host: ThrowawayHost): Prom
 }
 
 async function answers(ask: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + startsWithinMs; !(await ask()); await delay(50)) {
+  const deadline = Date.now() + startsWithinMs;
+  while (!(await ask())) {
     if (Date.now() > deadline) throw new Error('docker-registry does not answer');
+    await delay(50);
   }
 }
 
 export async function freePort(): Promise<number> {
   const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
+  await once(server, 'listening');
   const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
+  server.close();
+  await once(server, 'close');
   return port;
 }

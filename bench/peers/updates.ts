@@ -24,6 +24,7 @@ interface Cell {
   readonly way: Way;
   readonly ms: readonly number[];
   readonly sentBytes: number;
+  readonly roundTrips: number;
   readonly why?: string;
 }
 
@@ -86,7 +87,7 @@ async function measure({ context, runs, note }: BenchSurroundings, surroundings:
           const cell = await measureCell(surroundings, one, way, roundTripMs, runs);
           cells.push(cell);
           const times = cell.ms.map((ms) => `${(ms / 1000).toFixed(2)} s`).join(', ');
-          note(`${roundTripMs} ms, ${changeTitles[change]}, ${way.name}: ${cell.why ?? times}, ${asBytes(cell.sentBytes)} bytes`);
+          note(`${roundTripMs} ms, ${changeTitles[change]}, ${way.name}: ${cell.why ?? times}, ${asBytes(cell.sentBytes)} bytes, ${cell.roundTrips} round trips`);
           context.signal.throwIfAborted();
         }
       }
@@ -101,6 +102,7 @@ async function measure({ context, runs, note }: BenchSurroundings, surroundings:
 async function measureCell({ host, here, there }: Surroundings, one: Case, way: Way, roundTripMs: number, runs: number): Promise<Cell> {
   const ms: number[] = [];
   let sentBytes = 0;
+  let roundTrips = 0;
   try {
     for (let total = 0; ms.length < runs && total < cellMs; total += ms.at(-1) ?? 0) {
       await host.line.setRoundTrip(0);
@@ -112,13 +114,14 @@ async function measureCell({ host, here, there }: Surroundings, one: Case, way: 
       const startedAt = performance.now();
       await way.send(one);
       ms.push(performance.now() - startedAt);
-      ({ sentBytes } = await host.line.state());
-      sentBytes -= before.sentBytes;
+      const after = await host.line.state();
+      sentBytes = after.sentBytes - before.sentBytes;
+      roundTrips = after.roundTrips - before.roundTrips;
       await host.requireImage(way.referenceOf(one), one.diffIds);
     }
-    return { change: one.change, roundTripMs, way, ms, sentBytes };
+    return { change: one.change, roundTripMs, way, ms, sentBytes, roundTrips };
   } catch (error) {
-    return { change: one.change, roundTripMs, way, ms: [], sentBytes, why: `failed: ${error instanceof Error ? error.message : String(error)}` };
+    return { change: one.change, roundTripMs, way, ms: [], sentBytes, roundTrips, why: `failed: ${error instanceof Error ? error.message : String(error)}` };
   }
 }
 

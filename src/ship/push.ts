@@ -67,7 +67,8 @@ function pullTask({ context, device, plan, images, pace }: PushInput): Task {
 
 /**
  * Many things at once, in few round trips: on a long line these, and not the bytes, are what a small update takes. Nothing
- * looks at the upload before the updater does, so the order in which its files arrive does not matter.
+ * looks at the upload before the updater does, so the order in which its files arrive does not matter; and that proves all of
+ * it by checksums before anything is loaded, and brings it to the disk before anything else is done with it.
  */
 async function upload(input: PushInput, report: TaskReport): Promise<void> {
   const { device, release, plan, pace } = input;
@@ -85,12 +86,11 @@ async function upload(input: PushInput, report: TaskReport): Promise<void> {
     report.detail(text);
     report.log(text);
   }
-  const others = Promise.all([...small].map(([name, content]) => files.writeFile(path.posix.join(target, name), content, { mode: 0o600 })));
+  const others = Promise.all([...small].map(([name, content]) => files.writeFile(path.posix.join(target, name), content, { mode: 0o600, isProvenLater: true })));
   others.catch(() => {}); // awaited below, unless an archive fails first
   for (const { archive, upload } of begun) {
     otherBytes -= upload.doneBytes;
     const before = otherBytes;
-    // The updater proves it by UPLOAD.sha256 before anything is loaded; what is damaged goes, and is sent again.
     await upload.send({ mode: 0o600, pace, isProvenLater: true, onProgress: (doneBytes) => report.progress(before + doneBytes, totalBytes) });
     otherBytes += archive.source.sizeBytes;
   }

@@ -20,6 +20,8 @@ class Direction {
   readonly #bytesPerMs = (mbitPerSecond * 1e6) / 8 / 1000;
   #freeAt = 0;
   carriedBytes = 0;
+  /** The round trips that lie behind the latest of what has arrived: this much had to be known before it was sent. */
+  arrivedAfter = 0;
 
   /** When so many bytes have arrived. */
   send(bytes: number, delayMs: number): number {
@@ -37,8 +39,8 @@ const there = new Direction();
 const back = new Direction();
 let roundTripMs = 0;
 
-function carry(from: net.Socket, to: net.Socket, direction: Direction): void {
-  const queue: { readonly dueAt: number; readonly data: Buffer | undefined }[] = [];
+function carry(from: net.Socket, to: net.Socket, direction: Direction, sentAfter: () => number): void {
+  const queue: { readonly dueAt: number; readonly data: Buffer | undefined; readonly after: number }[] = [];
   let timer: NodeJS.Timeout | undefined;
   const deliver = () => {
     timer = undefined;
@@ -50,12 +52,13 @@ function carry(from: net.Socket, to: net.Socket, direction: Direction): void {
       }
       queue.shift();
       if (to.destroyed) continue;
+      direction.arrivedAfter = Math.max(direction.arrivedAfter, first.after);
       if (first.data) to.write(first.data);
       else to.end();
     }
   };
   const enqueue = (data: Buffer | undefined) => {
-    queue.push({ dueAt: direction.send(data?.length ?? 0, roundTripMs / 2), data });
+    queue.push({ dueAt: direction.send(data?.length ?? 0, roundTripMs / 2), data, after: sentAfter() });
     if (!timer) deliver();
   };
   const goOn = () => {
@@ -82,8 +85,8 @@ const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noD
   // The handshake of TCP takes a round trip before anything is said.
   setTimeout(() => {
     const far = net.connect({ host, port: farPort, allowHalfOpen: true, noDelay: true });
-    carry(near, far, there);
-    carry(far, near, back);
+    carry(near, far, there, () => back.arrivedAfter + 1);
+    carry(far, near, back, () => there.arrivedAfter);
     near.resume();
   }, roundTripMs);
 });
@@ -92,6 +95,6 @@ server.listen(0, '127.0.0.1');
 await once(server, 'listening');
 port.on('message', (order: LineOrder) => {
   if (order.roundTripMs !== undefined) ({ roundTripMs } = order);
-  const state: LineState = { port: (server.address() as net.AddressInfo).port, sentBytes: there.carriedBytes, receivedBytes: back.carriedBytes };
+  const state: LineState = { port: (server.address() as net.AddressInfo).port, sentBytes: there.carriedBytes, receivedBytes: back.carriedBytes, roundTrips: back.arrivedAfter };
   port.postMessage(state);
 });

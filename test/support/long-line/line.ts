@@ -18,6 +18,8 @@ export interface LineState {
   /** Content of TCP, without headers. */
   readonly sentBytes: number;
   readonly receivedBytes: number;
+  /** How often one side said something after something had arrived from the other one, in a chain: a count that a busy machine does not change. */
+  readonly roundTrips: number;
 }
 
 /**

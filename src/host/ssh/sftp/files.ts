@@ -37,8 +37,8 @@ export interface RemoteFiles {
   remove(path: string): Promise<void>;
   /** Only for small files: whole in memory. */
   readFile(path: string): Promise<Buffer>;
-  /** Only for small content: to a temporary name, flushed, then renamed. `mode` is 0o600 by default. */
-  writeFile(path: string, content: string | Uint8Array, options?: { readonly mode?: number }): Promise<void>;
+  /** Only for small content: to a temporary name, flushed, then renamed. */
+  writeFile(path: string, content: string | Uint8Array, options?: WriteFileOptions): Promise<void>;
   /**
    * Streams with bounded memory to a temporary name beside `path`, flushes and renames; on failure nothing stays.
    * @throws ShipError E_HOST_DISK_FULL, E_CONNECTION_LOST, E_UPLOAD_SIZE (source shorter or longer than it said)
@@ -50,6 +50,13 @@ export interface RemoteFiles {
    * never sent again is the caller's part. In a folder that is new there is nothing to look for.
    */
   resume(source: ResumableSource, path: string, options?: { readonly isNew?: boolean }): Promise<ResumableUpload>;
+}
+
+export interface WriteFileOptions {
+  /** Permission bits; default 0o600. */
+  readonly mode?: number;
+  /** The caller has the content proven on the host and brought to its disk before it counts: it is not flushed here. */
+  readonly isProvenLater?: boolean;
 }
 
 /** The sha256 of a file of the host, computed there, in hexadecimal. */
@@ -116,7 +123,7 @@ export class SftpFiles implements RemoteFiles {
     return this.#do('read', file, async (client) => (await client.get(file)) as Buffer);
   }
 
-  async writeFile(file: string, content: string | Uint8Array, options: { readonly mode?: number } = {}): Promise<void> {
+  async writeFile(file: string, content: string | Uint8Array, options: WriteFileOptions = {}): Promise<void> {
     const bytes = Buffer.from(content as Uint8Array);
     if (bytes.length > blockBytes) {
       await this.upload({ sizeBytes: bytes.length, chunks: single(bytes) }, file, options);
@@ -125,7 +132,7 @@ export class SftpFiles implements RemoteFiles {
     const temporary = temporaryPath(file);
     const { sftp } = await this.#channel.client();
     try {
-      await writeSmall(this.#session, sftp, bytes, temporary, options.mode ?? 0o600);
+      await writeSmall(this.#session, sftp, bytes, temporary, options);
       await this.rename(temporary, file);
     } catch (error) {
       throw await this.#afterFailure(error, file, temporary, bytes.length);

@@ -21,7 +21,10 @@ export interface ResumableSource {
 export interface ResumableOptions extends UploadOptions {
   /** Shared by all that goes over the same line. Default: as fast as it goes. */
   readonly pace?: TokenBucket | undefined;
-  /** The caller has the content proven on the host, by its digest, before it is used: then it is not read there twice. */
+  /**
+   * The caller has the content proven on the host, by its digest, and brought to its disk before it counts: here the whole is
+   * then neither read again nor flushed.
+   */
   readonly isProvenLater?: boolean;
 }
 
@@ -80,7 +83,8 @@ export async function sendMissing(
     await session.guard(() => recorder.settled());
     recorder.throwIfFailed();
     // The last chunks are not recorded: the file gets its name right after this.
-    await session.guard(() => Promise.all([request((callback) => sftp.fchmod(handle, mode, callback)), flush(sftp, handle)]));
+    const changed = () => request((callback) => sftp.fchmod(handle, mode, callback));
+    await session.guard(() => Promise.all([changed(), options.isProvenLater ? undefined : flush(sftp, handle)]));
   } catch (error) {
     // After an abort the connection still stands: what has arrived need not be sent again.
     if (!session.lost.aborted) await Promise.race([recorder.record(), timeout(lastRecordTimeoutMs)]);

@@ -49,13 +49,14 @@ export async function uploadTo(
  * The same for content of one block, in two round trips: a server takes the requests for one file in their order
  * (draft-ietf-secsh-filexfer-02, section 6).
  */
-export async function writeSmall(session: Session, sftp: SFTPWrapper, content: Buffer, file: string, mode: number): Promise<void> {
+export async function writeSmall(session: Session, sftp: SFTPWrapper, content: Buffer, file: string, options: UploadOptions & { readonly isProvenLater?: boolean }): Promise<void> {
+  const mode = options.mode ?? 0o600;
   const handle = await session.guard(() => request<Buffer>((callback) => sftp.open(file, 'wx', { mode }, callback)));
   try {
     const steps = () => [
-      content.length > 0 ? request((callback) => sftp.write(handle, content, 0, content.length, 0, callback)) : undefined,
+      ...(content.length > 0 ? [request((callback) => sftp.write(handle, content, 0, content.length, 0, callback))] : []),
       request((callback) => sftp.fchmod(handle, mode, callback)), // the umask has taken bits away
-      flush(sftp, handle),
+      ...(options.isProvenLater ? [] : [flush(sftp, handle)]),
       request<Stats>((callback) => sftp.fstat(handle, callback)).then(({ size }) => {
         if (size !== content.length) throw wrongSize(file, content.length, size);
       }),
