@@ -42,7 +42,7 @@ const directions = folders.map((folder) => {
 });
 
 export default tseslint.config(
-  { ignores: ['build/', 'node_modules/', 'schema/*.json'] },
+  { ignores: ['build/', 'node_modules/', 'schema/*.json', 'test/stand-ins/'] },
   eslint.configs.recommended,
   ...tseslint.configs.strictTypeChecked,
   {
