@@ -12,7 +12,10 @@ test('the file that init writes loads without problems, for every built-in recip
   for (const recipe of await builtInRecipes()) {
     const answers = { name: '2024', domain: 'chat.example.org', recipe, hosts: { pi: 'pi@raspberrypi.local', cellar: { address: 'fe80::1', user: 'pi', port: 2222 } } };
     const variables = await recipeVariables(recipe, '.');
-    const directory = await temporarySite(t, { 'prose-ship.yaml': siteTemplate({ ...answers, variables }), 'plain.yaml': siteTemplate(answers) });
+    const required = variables.filter((one) => one.required).map(({ name }) => name);
+    // What a recipe requires is left open; a person fills it in.
+    const filledIn = (text: string) => required.reduce((sum, name) => sum.replace(new RegExp(`^  ${name}:.*$`, 'm'), `  ${name}: Example`).replace('variables: {}', `variables: {${name}: Example}`), text);
+    const directory = await temporarySite(t, { 'prose-ship.yaml': filledIn(siteTemplate({ ...answers, variables })), 'plain.yaml': filledIn(siteTemplate(answers)) });
     const deployment = await loadDeployment(createContext(), path.join(directory, 'prose-ship.yaml'));
     t.like(deployment.site, { name: '2024', domain: 'chat.example.org', version: '1.0.0' });
     t.deepEqual(deployment.site.hosts, [{ name: 'pi', address: 'raspberrypi.local', user: 'pi' }, { name: 'cellar', address: 'fe80::1', user: 'pi', port: 2222 }]);

@@ -87,7 +87,7 @@ const mistakes: Record<string, [condition: string, code: string, message: RegExp
   'a missing right side': ['rooms and', 'E_CONDITION', /'rooms and' is not a condition: an operator has nothing/, /behind `\{% if`/],
   'a missing operator': ['rooms web', 'E_CONDITION', /operator is missing/, /behind `\{% if`/],
   'an open quote': ["'site.domain == \"example'", 'E_CONDITION', /a quote is not closed/, /behind `\{% if`/],
-  'one equals sign': ["'port = 5222'", 'E_TEMPLATE', /expected "\|"/, /docs\/writing-a-recipe\.md/],
+  'one equals sign': ["'port = 5222'", 'E_TEMPLATE', /expected "\|"/, /docs\/recipes\/writing-a-recipe\.md/],
   'a range that is none': ["'components.server.version | semver: \"newer\"'", 'E_BAD_VERSION', /'newer' is not a range/, />=1\.2\.0/],
   'a version that is none': ["'site.domain | semver: \">=1\"'", 'E_BAD_VERSION', /'example\.org' is not a version/, /1\.2\.0/],
   'a map': ['{a: b}', 'E_WRONG_TYPE', /cannot be the map/, /behind `\{% if`/],

@@ -3,9 +3,9 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { loadParts, problemsOf, type RecipeParts } from '../../support/site/recipe-site.ts';
 
-const page = path.resolve(import.meta.dirname, '../../../docs/writing-a-recipe.md');
+const page = path.resolve(import.meta.dirname, '../../../docs/recipes/writing-a-recipe.md');
 
-/** The extended example of docs/writing-a-recipe.md with the files that it names. */
+/** The extended example of docs/recipes/writing-a-recipe.md with the files that it names. */
 async function example(t: ExecutionContext, site: string): Promise<RecipeParts> {
   const recipe = /```yaml\n# extended\/recipe\.yaml\n([^]*?)```/.exec(await readFile(page, 'utf8'))?.[1];
   t.truthy(recipe, 'the page holds the example');
