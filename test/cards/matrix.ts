@@ -154,7 +154,8 @@ export function testCards(platformText: string): void {
 
   test.serial('images that come as archives are loaded by the first boot', async (t) => {
     t.timeout(2 * hour);
-    await device.destroy();
+    // Alone, with --match, there is no other yet.
+    await (device as BootedDevice | undefined)?.destroy();
     device = await boot(t, await bakeCard(site, first.directory, 'archive'));
     await healthy(t, first);
     t.regex((await reportOfCard(device))('updater-log').join('\n'), /server: loading server\S*\.tar/);
