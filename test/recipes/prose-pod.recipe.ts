@@ -66,7 +66,11 @@ async function openStream(): Promise<string> {
 }
 
 async function until(what: string, seconds: number, holds: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await delay(250)) if (await holds()) return;
+  const deadline = Date.now() + seconds * 1000;
+  while (Date.now() < deadline) {
+    if (await holds()) return;
+    await delay(250);
+  }
   throw new Error(`${what}: not within ${seconds} s`);
 }
 
