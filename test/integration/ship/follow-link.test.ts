@@ -134,7 +134,8 @@ test.serial('a start whose answer is lost is not started twice', async (t) => {
 if [ "$1" = start ] && [ ! -e /tmp/answer-lost ]; then
   touch /tmp/answer-lost
   ${updater}.real "$@" >/dev/null
-  kill -KILL "$PPID"
+  # The session itself, above the shell that is to follow.
+  kill -KILL "$(cut -d " " -f 4 "/proc/$PPID/stat")"
   exit
 fi
 exec ${updater}.real "$@"
