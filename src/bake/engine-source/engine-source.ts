@@ -24,7 +24,7 @@ export interface EngineSource {
 
 export const debianEngine: EngineSource = { packages: ['docker-cli', 'docker-compose', 'docker.io'] };
 const dockerPackages = ['containerd.io', 'docker-ce', 'docker-ce-cli', 'docker-compose-plugin'];
-/** Where dockerfiles/os-image.Dockerfile mounts a folder. */
+/** Where dockerfiles/os-image.Dockerfile mounts a folder. By `copy:` apt takes packages along, by `file:` it leaves them there. */
 const mountedAt = '/engine-repository';
 
 /**
@@ -39,7 +39,7 @@ export async function engineSource(context: Context, { engine }: Pick<OsSettings
   const key = await readKey(chosen);
   if (/^https?:/.test(chosen.repository)) return { packages: dockerPackages, aptSource: formatSource(chosen.repository, key) };
   if (!(await stat(chosen.repository).then((found) => found.isDirectory(), () => false))) throw missing(chosen.repository, 'The folder with the packages of the engine');
-  return { packages: dockerPackages, aptSource: formatSource(`file:${mountedAt}`, key), directory: chosen.repository };
+  return { packages: dockerPackages, aptSource: formatSource(`copy:${mountedAt}`, key), directory: chosen.repository };
 }
 
 /** sources.list(5), "Deb822-Style Format": `Signed-By` may hold the key itself. */

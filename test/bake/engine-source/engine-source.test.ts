@@ -56,7 +56,7 @@ test("the release before of Raspberry Pi OS gets Docker's packages, all others D
   t.regex(remote.aptSource ?? '', /^Types: deb\nURIs: https:\/\/mirror\.example\/docker\nSuites: @SUITE@\nComponents: stable\nSigned-By:\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n \.\n/);
   t.is(remote.directory, undefined);
   const local = await engineSource(context, { engine: { repository: directory, key } }, 'debian');
-  t.regex(local.aptSource ?? '', /^URIs: file:\/engine-repository$/m);
+  t.regex(local.aptSource ?? '', /^URIs: copy:\/engine-repository$/m);
   t.is(local.directory, directory);
 });
 
