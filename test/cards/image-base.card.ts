@@ -6,6 +6,7 @@ import { openDiskFile, slice } from '../../src/bake/disk/disk-file.ts';
 import { readFatFile } from '../../src/bake/disk/fat/fat.ts';
 import { inspectImage, type OsImageLayout } from '../../src/bake/disk/inspect-image.ts';
 import { createContext } from '../../src/context.ts';
+import { openEngine } from '../../src/host/engine/open-engine.ts';
 import { bakeSite, type BakeSite } from '../support/cards/card-site.ts';
 import { openpgpKey } from '../support/openpgp-key.ts';
 import { loopDevice, mounted } from '../support/disks/loop-device.ts';
@@ -136,6 +137,22 @@ test.serial("an engine of Docker's own packages, from a mirror in a folder", asy
   const refused = await site.bake(['--output', path.join(site.directory, 'forged/')], { os: { engine: { repository, key } } });
   t.is(refused.exitCode, 1, 'packages that another key signed are not taken');
   t.deepEqual(await left(path.join(site.directory, 'forged')).catch(() => []), []);
+});
+
+test.serial('Ctrl-C while the store is filled leaves no container and nothing half-written', async (t) => {
+  t.timeout(withinMs);
+  const engine = await openEngine(createContext(), { allowPrivate: true });
+  t.teardown(() => engine.stop());
+  const containers = async (...filters: string[]) => {
+    const args = ['ps', '--quiet', '--filter', 'ancestor=prose-ship/preload:build', ...filters];
+    return (await execa('docker', args, { env: engine.dockerHost ? { DOCKER_HOST: engine.dockerHost } : {} })).stdout;
+  };
+  const output = await temporaryDirectory('interrupted');
+  const { exitCode, result } = await site.bake(['--output', `${output}/`], { os: { hostname: 'cellar' }, interruptWhen: async () => (await containers()) !== '' });
+  t.is(exitCode, 130, JSON.stringify(result));
+  t.is((result['error'] as Record<string, string>)['code'], 'E_INTERRUPTED');
+  t.is(await containers('--all'), '');
+  t.deepEqual(await left(output), []);
 });
 
 test.serial('a base whose engine is older than the recipe asks for', async (t) => {

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 
 const repository = path.resolve(import.meta.dirname, '../..');
@@ -10,6 +11,8 @@ export interface CommandLineOptions {
   readonly environment?: Readonly<Record<string, string | undefined>>;
   readonly input?: string;
   readonly cwd?: string;
+  /** Asked again and again; as soon as it holds, Ctrl-C is pressed. */
+  readonly interruptWhen?: () => Promise<boolean>;
 }
 
 export interface CommandLineResult {
@@ -24,12 +27,19 @@ export interface CommandLineResult {
 export async function proseShip(args: readonly string[], options: CommandLineOptions = {}): Promise<CommandLineResult> {
   const separator = args.indexOf('--');
   const [own, rest] = separator < 0 ? [args, []] : [args.slice(0, separator), args.slice(separator)];
-  const { exitCode, stdout, stderr } = await execa(node, [entry, ...own, '--json', ...rest], {
+  const child = execa(node, [entry, ...own, '--json', ...rest], {
     reject: false,
     env: { CI: '1', ...options.environment },
     input: options.input ?? '',
     ...(options.cwd ? { cwd: options.cwd } : {}),
   });
+  if (options.interruptWhen) {
+    const life = { isOver: false };
+    void child.finally(() => (life.isOver = true));
+    while (!life.isOver && !(await options.interruptWhen())) await delay(100);
+    child.kill('SIGINT');
+  }
+  const { exitCode, stdout, stderr } = await child;
   const last = stdout.trimEnd().split('\n').at(-1) ?? '';
   return { exitCode, stdout, stderr, result: (last.startsWith('{') ? JSON.parse(last) : {}) as Record<string, unknown> };
 }

@@ -9,7 +9,7 @@ export interface BakeSite {
   readonly directory: string;
   readonly release: string;
   /** `bake ARGS`, by the command line, with the site's `os` or recipe changed for this run. */
-  bake(args: readonly string[], options?: { readonly recipe?: string; readonly os?: Readonly<Record<string, unknown>>; readonly environment?: Readonly<Record<string, string>> }): Promise<CommandLineResult>;
+  bake(args: readonly string[], options?: { readonly recipe?: string; readonly os?: Readonly<Record<string, unknown>>; readonly environment?: Readonly<Record<string, string>>; readonly interruptWhen?: () => Promise<boolean> }): Promise<CommandLineResult>;
 }
 
 /** A site with a release for linux/arm64 whose images hold only a few files: baking it is about the card. */
@@ -21,10 +21,10 @@ export async function bakeSite(os: Readonly<Record<string, unknown>>): Promise<B
   return {
     directory,
     release,
-    bake: async (args, { recipe = 'prosody', os: changes = {}, environment = {} } = {}) => {
+    bake: async (args, { recipe = 'prosody', os: changes = {}, environment = {}, interruptWhen } = {}) => {
       // JSON is YAML.
       await writeFile(file, `${site.replace('recipe: prosody', `recipe: ${recipe}`)}os: ${JSON.stringify({ authorizedKeys: [sampleKey], ...os, ...changes })}\n`);
-      return proseShip(['bake', '--release', release, ...args], { cwd: directory, environment });
+      return proseShip(['bake', '--release', release, ...args], { cwd: directory, environment, ...(interruptWhen ? { interruptWhen } : {}) });
     },
   };
 }
