@@ -11,7 +11,7 @@ import { bakeSite, type BakeSite } from '../support/cards/card-site.ts';
 import { openpgpKey } from '../support/openpgp-key.ts';
 import { loopDevice, mounted } from '../support/disks/loop-device.ts';
 import { observeMounted, type Observed } from '../support/disks/observed-tree.ts';
-import { raspiosStandIn, standInCmdline, standInConfig } from '../support/cards/raspios-stand-in.ts';
+import { raspiosStandIn, standInCmdline, standInConfig } from '../support/cards/stand-ins/raspios.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /** The first run makes the stand-in and configures packages under emulation; later ones find both in the cache. */
@@ -118,7 +118,7 @@ test.serial("an engine of Docker's own packages, from a mirror in a folder", asy
   const { armored, home, ...keyring } = await openpgpKey('rsa3072');
   t.teardown(() => keyring.stop());
   const repository = await temporaryDirectory('docker-repository');
-  await execa(path.resolve(import.meta.dirname, '../support/cards/docker-repository.sh'), [repository, 'arm64', 'trixie', home]);
+  await execa(path.resolve(import.meta.dirname, '../support/cards/stand-ins/docker-repository.sh'), [repository, 'arm64', 'trixie', home]);
   const key = path.join(repository, 'key.asc');
   await writeFile(key, armored);
   const file = path.join(site.directory, 'docker.img');

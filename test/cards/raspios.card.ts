@@ -5,7 +5,7 @@ import { execa } from 'execa';
 import { bootDevice } from '../../src/bake/boot/device.ts';
 import { createContext } from '../../src/context.ts';
 import { bakeSite } from '../support/cards/card-site.ts';
-import { raspiosStandIn } from '../support/cards/raspios-stand-in.ts';
+import { raspiosStandIn } from '../support/cards/stand-ins/raspios.ts';
 
 /** Making the stand-in, baking, and an emulated boot. */
 const withinMs = 2 * 60 * 60_000;

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { proseShip } from '../support/command-line.ts';
-import { LossyLink } from '../support/hosts/lossy-link.ts';
+import { LossyLink } from '../support/long-line/lossy-link.ts';
 import { packedRelease } from '../support/releases/packed-release.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 import { createThrowawayHost } from '../support/hosts/throwaway-host.ts';

@@ -1,5 +1,5 @@
 #!/bin/sh
-# raspios-stand-in.sh ROOT SOURCES: takes from a Debian tree what Raspberry Pi OS Lite has not, and lays down what its own
+# raspios.sh ROOT SOURCES: takes from a Debian tree what Raspberry Pi OS Lite has not, and lays down what its own
 # packages would.
 set -eu
 root=$1 sources=$2

@@ -2,18 +2,18 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { execa } from 'execa';
-import { osImageStep, toolsBase } from '../../../src/bake/assemble/os-image-build.ts';
-import { provideBase } from '../../../src/build/bases.ts';
-import { buildxBuild } from '../../../src/build/buildx.ts';
-import { createContext } from '../../../src/context.ts';
-import { openEngine } from '../../../src/host/engine/open-engine.ts';
-import { run, type Command } from '../../../src/host/process.ts';
-import { parsePlatform } from '../../../src/oci/platform.ts';
-import { makeSampleOsImage, sampleIds } from './sample-os-image.ts';
-import { temporaryDirectory } from '../temporary-directory.ts';
+import { osImageStep, toolsBase } from '../../../../src/bake/assemble/os-image-build.ts';
+import { provideBase } from '../../../../src/build/bases.ts';
+import { buildxBuild } from '../../../../src/build/buildx.ts';
+import { createContext } from '../../../../src/context.ts';
+import { openEngine } from '../../../../src/host/engine/open-engine.ts';
+import { run, type Command } from '../../../../src/host/process.ts';
+import { parsePlatform } from '../../../../src/oci/platform.ts';
+import { makeSampleOsImage, sampleIds } from '../sample-os-image.ts';
+import { temporaryDirectory } from '../../temporary-directory.ts';
 
 const MiB = 1024 * 1024;
-const script = path.join(import.meta.dirname, 'raspios-stand-in.sh');
+const script = path.join(import.meta.dirname, 'raspios.sh');
 /** As on the official image; firstboot does nothing but start systemd. */
 export const standInCmdline = `console=serial0,115200 console=tty1 root=PARTUUID=${sampleIds.mbrDiskId}-02 rootfstype=ext4 fsck.repair=yes rootwait quiet init=/usr/lib/raspberrypi-sys-mods/firstboot`;
 export const standInConfig = '# For more options and information see\n# http://rptl.io/configtxt\ndtparam=audio=on\narm_64bit=1\n\n[all]\n';
