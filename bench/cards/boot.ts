@@ -24,7 +24,7 @@ export function boot(workshop: Workshop): Bench {
       const rows: string[][] = [];
       const targets: Target[] = [];
       const setup = ['Each boot is the first one of a fresh copy of the card, in QEMU (virt, cortex-a72 by TCG, 2 processors, 2 GiB), without a network, in turns; from power-on.'];
-      for (const [stack, count] of [['large', runs], ['small', runs]] as const) {
+      for (const [stack, count] of [['large', runs + 1], ['small', runs]] as const) {
         const images = new Map<Preload, string>();
         for (const preload of preloads) {
           note(`${stack}: a card, ${preload}`);

@@ -4,15 +4,15 @@ import { parse, stringify } from 'yaml';
 import { systemFiles } from '../sample/image.ts';
 
 const repository = path.resolve(import.meta.dirname, '../..');
-/** What the second component of the large stack holds: about as much as an image of PostgreSQL with its Debian. */
-const libraryBytes = 400e6;
+/** What the second component of the large stack holds. */
+const libraryBytes = 200e6;
 
-/** `small`: the built-in recipe alone. `large`: beside it a component with 400 MB of files, as a stack with a database has. */
+/** `small`: the built-in recipe alone. `large`: beside it a component with 200 MB of files, as stacks with a web client or a database have. */
 export type Stack = 'small' | 'large';
 
 export const stackTitles: Readonly<Record<Stack, string>> = {
   small: 'Prosody alone',
-  large: 'Prosody and a component of 400 MB',
+  large: 'Prosody and a component of 200 MB',
 };
 
 /** Writes a site, and its recipe where that is not the built-in one. */
