@@ -62,6 +62,8 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   const profile = site.profile ?? recipe.defaultProfile;
   const inputs = { context, file, site: { ...site, ...(profile === undefined ? {} : { profile }) }, recipeFile, recipe: { ...recipe, variables: definitions }, siteProblems, recipeProblems };
   const deployment = await assemble(inputs);
+  // What else is wrong with refused values follows from them, and is no fault of the recipe.
+  if (siteProblems.all.some(({ code }) => code === 'E_RULE')) throwAll(siteProblems);
   throwAll(siteProblems, recipeProblems);
   await renderDeployment(deployment, placeholderReferences(deployment));
   return freeze(deployment);

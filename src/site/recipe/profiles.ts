@@ -47,7 +47,7 @@ export function isSettledByProfiles({ profiles }: RecipeInput, name: string): bo
 export function applyProfile({ name: recipe, profiles, defaultProfile, variables }: RecipeInput, chosen: unknown, problems: Problems): Definitions | undefined {
   const given = chosen ?? defaultProfile;
   if (profiles === undefined) {
-    if (given === undefined) return variables;
+    if (chosen === undefined) return variables;
     problems.addToKey(['profile'], 'E_UNKNOWN_PROFILE', `The recipe '${recipe}' has no profiles`, 'Remove `profile`.');
     return undefined;
   }
