@@ -18,7 +18,7 @@ const token = 'a1b2-c3d4+e5/f6=';
 async function provider(t: ExecutionContext, answer: string) {
   const directory = await temporaryDirectory('ddns');
   const [key, certificate] = [path.join(directory, 'key'), path.join(directory, 'certificate')];
-  await execute('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', certificate]);
+  await execute('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', certificate]);
   const asked: string[] = [];
   const seen: string[] = [];
   const server = createServer({ key: await readFile(key), cert: await readFile(certificate) }, (request, response) => {

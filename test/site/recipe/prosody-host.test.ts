@@ -106,6 +106,39 @@ test('no secret stands in a rendered file; Prosody and coturn are told where it 
   t.regex(await readFile(path.join(goldenDirectory, 'prosody-public-postgresql', 'prosody.cfg.lua'), 'utf8'), /password = FileLine\("\/run\/secrets\/database_password"\)/);
 });
 
+test('the authority of an intranet signs, keeps what is good, signs anew what is not, and hands it to Prosody', async (t) => {
+  const directory = await temporaryDirectory('prosody-authority');
+  const at = (...names: string[]) => path.join(directory, ...names);
+  await mkdir(at('certs'));
+  await mkdir(at('bin'));
+  // The engine's part: what runs in the container runs here, with its folder of certificates in another place.
+  const docker = 'case $1 in ps) echo server && exit ;; esac\nshift\n[ "$1" != -i ] || shift\nshift\ncount=$#\nfor word; do set -- "$@" "$(printf %s "$word" | sed "s:/var/lib/prosody/certs:$CERTS:")"; done\nshift "$count"\nexec "$@"\n';
+  for (const [name, text] of Object.entries({ docker, nginx: 'exit 0\n', prosodyctl: 'echo "$*" >>"$CERTS/../reloads"\n' })) {
+    await writeFile(at('bin', name), `#!/bin/sh\n${text}`, { mode: 0o755 });
+  }
+  const env = { PATH: `${at('bin')}:${process.env['PATH'] ?? ''}`, CERTS: at('certs'), PROSE_TLS: at('tls'), PROSE_AUTHORITY: at('authority'), PROSE_WEB_ROOT: at('web') };
+  const issue = () => run('dash', [path.join(goldenDirectory, 'prosody-intranet', 'usr-local-sbin-office-certificates'), 'issue'], env);
+  const first = await issue();
+  t.is(first.code, 0, first.stderr);
+  const leaf = new X509Certificate(await readFile(at('certs', 'chat.home.crt')));
+  const authority = new X509Certificate(await readFile(at('web', 'ca.crt')));
+  t.is(leaf.subjectAltName, 'DNS:chat.home, DNS:groups.chat.home, IP Address:192.168.1.100');
+  t.true(leaf.verify(authority.publicKey) && authority.ca && !leaf.ca);
+  t.true(leaf.validToDate.getTime() - Date.now() < 398 * 86_400_000);
+  t.deepEqual((await readdir(at('certs'))).sort(), ['chat.home.crt', 'chat.home.key', 'groups.chat.home.crt', 'groups.chat.home.key']);
+  t.is((await stat(at('authority', 'ca.key'))).mode & 0o777, 0o600);
+  t.is((await stat(at('certs', 'chat.home.key'))).mode & 0o777, 0o600);
+  t.is((await issue()).code, 0);
+  t.is(await readFile(at('reloads'), 'utf8'), 'reload\n', 'nothing new, nothing reloaded');
+  await writeFile(at('authority', 'chat.home', 'fullchain.pem'), authority.toString());
+  t.is((await issue()).code, 0);
+  const second = new X509Certificate(await readFile(at('tls', 'chat.home', 'fullchain.pem')));
+  t.true(second.verify(authority.publicKey) && second.serialNumber !== leaf.serialNumber);
+  t.is(await readFile(at('reloads'), 'utf8'), 'reload\nreload\n');
+  const verified = await run('openssl', ['verify', '-x509_strict', '-purpose', 'sslserver', '-verify_hostname', 'groups.chat.home', '-CAfile', at('web', 'ca.crt'), at('certs', 'groups.chat.home.crt')]);
+  t.is(verified.code, 0, verified.stderr);
+});
+
 test('host-meta names BOSH and the WebSocket in both forms', async (t) => {
   const { links } = JSON.parse(await readFile(path.join(golden, 'var-www-chat-.well-known-host-meta.json'), 'utf8')) as { links: { rel: string; href: string }[] };
   const wanted = ['wss://example.org/xmpp-websocket', 'https://example.org/http-bind'];

@@ -33,6 +33,9 @@ const refused: readonly (readonly [string, readonly string[], string])[] = [
   ['ddns', [...home, 'ddns_provider: freedns', "ddns_url: 'https://dns.example.org/'"], '`ddns_url` means nothing to the provider freedns'],
   ['ddns', [...home, 'ddns_provider: freedns', 'ipv4: 203.0.113.7'], 'The address of example.org changes, and `ipv4` or `ipv6` says'],
   ['ddns', [...home, 'ddns_provider: freedns', 'registration: open'], 'A server at home takes only accounts that were invited'],
+  ['intranet', [...home, 'ipv4: 192.168.1.4', 'federation: true'], 'A network without the internet has no other servers'],
+  ['intranet', [...home, 'ipv4: 192.168.1.4', 'certificates: letsencrypt'], "Let's Encrypt does not reach a network without the internet"],
+  ['intranet', [...home, 'ipv4: 192.168.1.4', 'web: false'], '`uploads` needs `web`'],
   ['basic', ['rooms_domain: example.org'], 'The group chats cannot have the domain of the accounts, example.org'],
   ['basic', ['registration: open'], 'Nobody would be told of new accounts'],
 ];
@@ -63,7 +66,15 @@ test('a provider that nobody knows is refused, and the nearest named', async (t)
   t.like(problem, { code: 'E_BAD_VALUE', at: 'prose-ship.yaml:9:18', remedy: "Did you mean 'duckdns'?" });
 });
 
+test("Let's Encrypt and a domain that is none of the internet do not go together", async (t) => {
+  const files = site('basic', ['certificates: letsencrypt']);
+  const [problem] = await problemsOf(t, { 'prose-ship.yaml': files['prose-ship.yaml']!.replace('example.org', 'chatserver') });
+  t.like(problem, { code: 'E_RULE', message: "Let's Encrypt gives no certificate to chatserver, which is no name of the internet" });
+});
+
 test('what is doubtful is told', async (t) => {
+  const abroad = await load(t, site('intranet', [...home, 'ipv4: 203.0.113.7']));
+  t.deepEqual(abroad.warnings.map((text) => /203\.0\.113\.7 is an address of the internet/.test(text)), [true]);
   const { warnings } = await load(t, site('public', [...named, 'turn: false', 'registration: open']));
   t.deepEqual(warnings.map((text) => text.replace(/^.*?: /, '').split('.')[0]), [
     'Without `ipv4` and `ipv6` the DNS records of example',

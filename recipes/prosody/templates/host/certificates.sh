@@ -49,7 +49,7 @@ placeholder() {
     [ ! -e "$tls/fullchain.pem" ] || return 0
     scratch=$(mktemp -d)
     # shellcheck disable=SC2086 # a list
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 3650 -subj / \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 3650 -subj "/CN={{ site.name }}" \
         -addext "subjectAltName=$(alternatives $names)" -keyout "$scratch/privkey.pem" -out "$scratch/fullchain.pem" 2>/dev/null
     put "$scratch"
     rm -rf "$scratch"
@@ -57,7 +57,7 @@ placeholder() {
 
 # To the server's own user, by the server's own user: the files cannot have another owner.
 give_prosody() {
-    container=$(docker ps -q --filter label=com.docker.compose.project={{ site.name }} --filter label=com.docker.compose.service=server)
+    container=$(docker ps -q --filter label=com.docker.compose.project={{ site.name }} --filter label=com.docker.compose.service=server) || return 1
     [ -n "$container" ] || { echo 'the server is not running; it gets its certificate when it does' >&2 && return 0; }
     given=no
     for name in $hosts; do
@@ -65,7 +65,7 @@ give_prosody() {
         ! docker exec "$container" cat "$place.crt" 2>/dev/null | cmp -s - "$1/fullchain.pem" || continue
         for kind in key:privkey crt:fullchain; do
             # shellcheck disable=SC2016 # expanded in the container
-            docker exec -i "$container" sh -c 'umask 077 && cat >"$1.new" && mv -f "$1.new" "$1"' sh "$place.${kind%:*}" <"$1/${kind#*:}.pem"
+            docker exec -i "$container" sh -c 'umask 077 && cat >"$1.new" && mv -f "$1.new" "$1"' sh "$place.${kind%:*}" <"$1/${kind#*:}.pem" || return 1
         done
         given=yes
     done
@@ -75,16 +75,18 @@ give_prosody() {
 deploy() {
     lineage=${1%/}
     [ "${lineage##*/}" = "$domain" ] || return 0 # another certificate of this host
+    failed=0
     if ! cmp -s "$lineage/fullchain.pem" "$tls/fullchain.pem"; then
         put "$lineage"
         {%- if web %}
-        nginx -t -q && nginx -s reload
+        { nginx -t -q && nginx -s reload; } || failed=1
         {%- endif %}
         {%- if turn %}
-        systemctl try-restart coturn.service
+        systemctl try-restart coturn.service || failed=1
         {%- endif %}
     fi
-    give_prosody "$lineage"
+    give_prosody "$lineage" || failed=1
+    return "$failed"
 }
 {%- if certificates == "letsencrypt" %}
 
@@ -121,7 +123,7 @@ issue() {
 make_authority() {
     [ ! -e "$authority/ca.crt" ] || return 0
     mkdir -p "$authority"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 7300 -subj "/CN=Authority of $domain" \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 7300 -subj "/CN=Authority of {{ site.name }}" \
         -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign \
         -keyout "$authority/ca.key.new" -out "$authority/ca.crt.new" 2>/dev/null
     mv -f "$authority/ca.key.new" "$authority/ca.key"
@@ -130,6 +132,7 @@ make_authority() {
 }
 
 is_good() {
+    [ "$(openssl x509 -noout -pubkey -in "$1/fullchain.pem" 2>/dev/null)" = "$(openssl pkey -pubout -in "$1/privkey.pem" 2>/dev/null)" ] || return 1
     openssl verify -CAfile "$authority/ca.crt" "$1/fullchain.pem" >/dev/null 2>&1 && openssl x509 -noout -checkend 2592000 -in "$1/fullchain.pem" >/dev/null || return 1
     for name in $names; do
         openssl x509 -noout -checkhost "$name" -in "$1/fullchain.pem" | grep -q 'does match' || return 1
@@ -151,8 +154,8 @@ issue() {
         mkdir -p "$authority/$domain"
         new=$(mktemp -d "$authority/new.XXXXXX")
         # shellcheck disable=SC2086 # a list
-        printf '%s\n' basicConstraints=critical,CA:FALSE extendedKeyUsage=serverAuth,clientAuth "subjectAltName=$(alternatives $names)" >"$new/extensions"
-        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj / -keyout "$new/privkey.pem" -out "$new/request" 2>/dev/null
+        printf '%s\n' basicConstraints=critical,CA:FALSE keyUsage=critical,digitalSignature extendedKeyUsage=serverAuth,clientAuth subjectKeyIdentifier=hash authorityKeyIdentifier=keyid "subjectAltName=$(alternatives $names)" >"$new/extensions"
+        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN={{ site.name }}" -keyout "$new/privkey.pem" -out "$new/request" 2>/dev/null
         # What phones take: at most 398 days.
         openssl x509 -req -sha256 -days 390 -in "$new/request" -CA "$authority/ca.crt" -CAkey "$authority/ca.key" -extfile "$new/extensions" -out "$new/leaf.pem" 2>/dev/null
         cat "$new/leaf.pem" "$authority/ca.crt" >"$new/fullchain.pem"
