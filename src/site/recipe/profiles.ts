@@ -45,17 +45,17 @@ export function isSettledByProfiles({ profiles }: RecipeInput, name: string): bo
  * which is added to the problems of the site.
  */
 export function applyProfile({ name: recipe, profiles, defaultProfile, variables }: RecipeInput, chosen: unknown, problems: Problems): Definitions | undefined {
-  const given = chosen ?? defaultProfile;
   if (profiles === undefined) {
     if (chosen === undefined) return variables;
     problems.addToKey(['profile'], 'E_UNKNOWN_PROFILE', `The recipe '${recipe}' has no profiles`, 'Remove `profile`.');
     return undefined;
   }
+  const given = chosen ?? defaultProfile;
   const profile = typeof given === 'string' && Object.hasOwn(profiles, given) ? profiles[given] : undefined;
   if (profile) return Object.fromEntries(Object.entries(variables).map(([name, definition]) => [name, defineIn(profile, name, definition)]));
   if (typeof given === 'string') {
     problems.add(['profile'], 'E_UNKNOWN_PROFILE', `The recipe '${recipe}' has no profile '${given}'`, suggest(given, Object.keys(profiles), 'Its profiles'));
-  } else if (given === undefined || given === null) {
+  } else if (given === undefined) {
     const choice = Object.entries(profiles).map(([name, { description }]) => `${name} (${description})`);
     problems.addToKey(['profile'], 'E_MISSING_VALUE', `The recipe '${recipe}' wants to know its \`profile\``, `Add \`profile: NAME\`, one of: ${choice.join(' ')}`);
   }

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { createContext } from '../../../src/context.ts';
+import type { ShipEvent } from '../../../src/events.ts';
 import { loadDeployment } from '../../../src/site/load.ts';
 import { goodSite, problemsOf, temporarySite } from '../temporary-site.ts';
 
@@ -85,6 +86,8 @@ test('what is doubtful is told', async (t) => {
 async function load(t: ExecutionContext, files: Readonly<Record<string, string>>) {
   const warnings: string[] = [];
   const directory = await temporarySite(t, files);
-  const emit = createContext({ emit: (event) => void (event.type === 'log' && event.level === 'warning' && warnings.push(event.message)) });
-  return { deployment: await loadDeployment(emit, path.join(directory, 'prose-ship.yaml')), warnings };
+  const emit = (event: ShipEvent) => {
+    if (event.type === 'log' && event.level === 'warning') warnings.push(event.message);
+  };
+  return { deployment: await loadDeployment(createContext({ emit }), path.join(directory, 'prose-ship.yaml')), warnings };
 }
