@@ -25,10 +25,11 @@ test('a site without a profile has the default one, and may choose another', asy
   t.like(open.variables, { port: 443, greeting: 'hello' });
 });
 
-test('without files on the host there is nothing of it in the release, and actions go with their files', async (t) => {
+test('without files on the host there is nothing of it in the release', async (t) => {
   t.is((await loadParts(t, parts)).recipe.host, undefined);
   const { recipe } = await loadParts(t, { ...parts, site: 'profile: public\n' });
-  t.deepEqual(recipe.host?.actions.map(({ name }) => name), ['own']);
+  t.deepEqual(recipe.host?.files.map((file) => file.path), ['/etc/own.conf']);
+  t.deepEqual(recipe.host.actions.map(({ name }) => name), ['own', 'more']);
 });
 
 test('a default profile must be one', async (t) => {
