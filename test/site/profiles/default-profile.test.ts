@@ -29,7 +29,7 @@ test('without files on the host there is nothing of it in the release', async (t
   t.is((await loadParts(t, parts)).recipe.host, undefined);
   const { recipe } = await loadParts(t, { ...parts, site: 'profile: public\n' });
   t.deepEqual(recipe.host?.files.map((file) => file.path), ['/etc/own.conf']);
-  t.deepEqual(recipe.host.actions.map(({ name }) => name), ['own', 'more']);
+  t.deepEqual(recipe.host?.actions.map(({ name }) => name), ['own', 'more']);
 });
 
 test('a default profile must be one', async (t) => {
