@@ -59,7 +59,8 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   throwAll(siteProblems, recipeProblems);
   if (!site || !recipe || !definitions) throw new TypeError('A document without problems has a value');
 
-  const inputs = { context, file, site, recipeFile, recipe: { ...recipe, variables: definitions }, siteProblems, recipeProblems };
+  const profile = site.profile ?? recipe.defaultProfile;
+  const inputs = { context, file, site: { ...site, ...(profile === undefined ? {} : { profile }) }, recipeFile, recipe: { ...recipe, variables: definitions }, siteProblems, recipeProblems };
   const deployment = await assemble(inputs);
   throwAll(siteProblems, recipeProblems);
   await renderDeployment(deployment, placeholderReferences(deployment));
@@ -79,6 +80,7 @@ function withoutRequired(definitions: RecipeInput['variables']): RecipeInput['va
 interface Loaded {
   readonly context: Context;
   readonly file: string;
+  /** With the profile that holds, be it the recipe's default. */
   readonly site: SiteInput;
   readonly recipeFile: string;
   /** Its variables as the site's profile defines them. */
@@ -96,6 +98,8 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
   const scope = templateScope(site, whole, variables);
   const conditions = { engine, scope: conditionScope(scope, whole, site.components), problems: recipeProblems };
   await applyRules(context, whole, conditions, siteProblems);
+  // What else would be wrong with refused values follows from them, and is no fault of the recipe.
+  if (siteProblems.all.length > 0) throwAll(siteProblems, recipeProblems);
   const recipe = narrowRecipe(whole, conditions);
   const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
   const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);

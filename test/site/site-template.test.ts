@@ -39,7 +39,7 @@ test('it explains every key of the schema and every variable of the recipe', asy
 
 test('uncommented defaults are valid', async (t) => {
   const text = siteTemplate({ name: 'demo', domain: 'example.org', recipe: 'prosody', variables: await recipeVariables('prosody', '.') });
-  const uncommented = text.replace('variables: {}', 'variables:').replaceAll(/^ {2}# (\w+: [^(]*)$/gm, '  $1');
+  const uncommented = text.replace('variables: {}', 'variables:').replace('secrets: {}', 'secrets:').replaceAll(/^ {2}# (\w+: [^(]*)$/gm, '  $1');
   t.regex(uncommented, /^ {2}rooms_domain: "groups\.example\.org"$/m);
   const directory = await temporarySite(t, { 'prose-ship.yaml': uncommented });
   const deployment = await loadDeployment(createContext(), path.join(directory, 'prose-ship.yaml'));

@@ -12,9 +12,12 @@ interface HostSurroundings extends Surroundings {
   readonly recipeDirectory: string;
 }
 
-/** The files that a release puts on the host itself, and what follows; undefined where the recipe has no `host`. */
+/**
+ * The files that a release puts on the host itself, and what follows; undefined where none are wanted. Where some are, all
+ * actions stay: also that a file goes may have to be told.
+ */
 export async function makeHostPolicy({ host, files }: RecipeInput, surroundings: HostSurroundings): Promise<HostPolicy | undefined> {
-  if (!host) return undefined;
+  if (!host || host.files.length === 0) return undefined;
   const { recipeDirectory, problems } = surroundings;
   const made: HostFileTemplate[] = [];
   const taken = new Set(Object.keys(files));
