@@ -10,6 +10,8 @@ FROM debian:trixie-slim
 
 # Makes useradd write this day, not today, into /etc/shadow: the same packages give the same layer.
 ARG SOURCE_DATE_EPOCH
+# More packages of Debian, such as Lua's driver of a database; none by default.
+ARG EXTRA_PACKAGES
 
 # The user's number is fixed because mounted files are given to it by number.
 # Debian's images tell apt to keep no parsed package lists; parsing them twice costs most of a minute under emulation.
@@ -24,7 +26,8 @@ apt() {
     apt-get -o Dir::Cache::pkgcache=pkgcache.bin -o Dir::Cache::srcpkgcache=srcpkgcache.bin -o Dpkg::Options::=--force-unsafe-io "$@"
 }
 apt update
-apt install -y --no-install-recommends prosody lua5.4-unbound ca-certificates openssl
+# shellcheck disable=SC2086 # a list
+apt install -y --no-install-recommends prosody lua5.4-unbound ca-certificates openssl ${EXTRA_PACKAGES:-}
 apt clean
 install -d -o prosody -g prosody -m 0750 /run/prosody /var/lib/prosody/certs
 rm -f /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem

@@ -59,8 +59,11 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   throwAll(siteProblems, recipeProblems);
   if (!site || !recipe || !definitions) throw new TypeError('A document without problems has a value');
 
-  const inputs = { context, file, site, recipeFile, recipe: { ...recipe, variables: definitions }, siteProblems, recipeProblems };
+  const profile = site.profile ?? recipe.defaultProfile;
+  const inputs = { context, file, site: { ...site, ...(profile === undefined ? {} : { profile }) }, recipeFile, recipe: { ...recipe, variables: definitions }, siteProblems, recipeProblems };
   const deployment = await assemble(inputs);
+  // What else is wrong with refused values follows from them, and is no fault of the recipe.
+  if (siteProblems.all.some(({ code }) => code === 'E_RULE')) throwAll(siteProblems);
   throwAll(siteProblems, recipeProblems);
   await renderDeployment(deployment, placeholderReferences(deployment));
   return freeze(deployment);
@@ -79,6 +82,7 @@ function withoutRequired(definitions: RecipeInput['variables']): RecipeInput['va
 interface Loaded {
   readonly context: Context;
   readonly file: string;
+  /** With the profile that holds, be it the recipe's default. */
   readonly site: SiteInput;
   readonly recipeFile: string;
   /** Its variables as the site's profile defines them. */

@@ -91,11 +91,20 @@ async function recipePorts({ recipe, engine, scope }: OsInputs, problems: Proble
     const render = () => engine.renderText(String(port), scope, problems.document.placeOf(at)).catch((error: unknown) => adoptFailure(error, at, problems));
     const rendered = typeof port === 'number' ? String(port) : (await render()).trim();
     if (problems.all.length > before || rendered === '') continue;
-    const number = Number(rendered);
-    if (Number.isInteger(number) && number >= 1 && number <= 65_535) ports.push({ port: number, protocol });
-    else problems.add(at, 'E_BAD_VALUE', `The port '${port}' renders to '${rendered}'`, 'It must render to a number from 1 to 65535, or to nothing: a variable of type port does.');
+    const range = portRange(rendered);
+    if (range) ports.push(...range.map((number) => ({ port: number, protocol })));
+    else problems.add(at, 'E_BAD_VALUE', `The port '${port}' renders to '${rendered}'`, 'It must render to a number from 1 to 65535, to a range of at most 1000 (49152-49251), or to nothing: a variable of type port does.');
   }
   return ports;
+}
+
+/** The ports that `5222` or `49152-49251` means; undefined where it means none. */
+function portRange(text: string): number[] | undefined {
+  const [first = '', last = first, ...more] = text.split('-');
+  const [low, high] = [Number(first), Number(last)];
+  const isPort = (word: string, number: number) => /^\d+$/.test(word) && number >= 1 && number <= 65_535;
+  if (more.length > 0 || !isPort(first, low) || !isPort(last, high) || high < low || high - low >= 1000) return undefined;
+  return Array.from({ length: high - low + 1 }, (_, index) => low + index);
 }
 
 function uniquePorts(ports: readonly OpenPort[]): OpenPort[] {

@@ -20,6 +20,8 @@ export interface SiteAnswers {
 export interface RecipeProfile {
   readonly name: string;
   readonly description: string;
+  /** Whether it holds for sites that choose none. */
+  readonly isDefault?: boolean;
 }
 
 /** A variable of a recipe, for people who are about to set it. */
@@ -50,7 +52,7 @@ version: ${quote(version)}
 recipe: ${quote(recipe)}
 
 # Which way to use the recipe, where it knows several.${profiles.map((one) => `\n#   ${one.name}: ${one.description}`).join('')}
-${profile === undefined ? '# profile: public' : `profile: ${quote(profile)}`}
+${profile === undefined ? `# profile: ${profiles.find(({ isDefault }) => isDefault)?.name ?? 'public'}` : `profile: ${quote(profile)}`}
 
 # The part after the @ of the chat addresses. Accounts belong to it, so it cannot be changed later.
 domain: ${quote(domain)}

@@ -2,7 +2,7 @@
 
 admins = {{ admins | lua }}
 {%- if contact != empty %}
-contact_info = { admin = {{ contact | lua }}, abuse = {{ contact | lua }} }
+contact_info = { admin = {{ contact | lua }}, abuse = {{ contact | lua }}{% if site.profile != "basic" %}, security = {{ contact | lua }}, support = {{ contact | lua }}{% endif %} }
 {%- endif %}
 
 modules_enabled = {
@@ -16,15 +16,64 @@ modules_enabled = {
     {%- if federation %}
     "dialback"; "s2s_bidi";
     {%- endif %}
+    {%- if site.profile != "basic" %}
+    "announce";
+    {%- endif %}
+    {%- if registration == "invites" %}
+    "invites"; "invites_adhoc"; "invites_register";
+    {%- endif %}
+    {%- if registration != "closed" %}
+    "watchregistrations";
+    {%- endif %}
+    {%- if welcome_message != "" %}
+    "welcome";
+    {%- endif %}
+    {%- if login_message != "" %}
+    "motd";
+    {%- endif %}
+    {%- if web %}
+    "bosh"; "websocket";
+    {%- endif %}
+    {%- if turn %}
+    "turn_external";
+    {%- endif %}
 }
 {%- unless federation %}
 modules_disabled = { "s2s" }
 {%- endunless %}
+{%- if registration == "closed" %}
 
 -- Accounts are made by the operator; "register" is there for changing one's password.
 allow_registration = false
+{%- else %}
+
+allow_registration = true
+{%- if registration == "invites" %}
+registration_invite_only = true
+{%- else %}
+registration_throttle_max = 3
+registration_throttle_period = "1h"
+{%- endif %}
+{%- if registration_watchers != empty %}
+registration_watchers = {{ registration_watchers | lua }}
+{%- endif %}
+{%- endif %}
+{%- if welcome_message != "" %}
+welcome_message = {{ welcome_message | lua }}
+{%- endif %}
+{%- if login_message != "" %}
+motd_text = {{ login_message | lua }}
+{%- endif %}
 authentication = "internal_hashed"
-storage = "internal"
+storage = {% if storage == "internal" %}"internal"{% else %}"sql"{% endif %}
+{%- if storage == "sqlite" %}
+sql = { driver = "SQLite3", database = "prosody.sqlite" }
+{%- elsif storage == "postgresql" %}
+sql = {
+    driver = "PostgreSQL", host = {{ database_host | lua }}, port = {{ database_port }}, database = {{ database_name | lua }}, username = {{ database_user | lua }},
+    password = FileLine("/run/secrets/database_password"),
+}
+{%- endif %}
 archive_expires_after = "{{ archive_days }}d"
 
 certificates = "/var/lib/prosody/certs"
@@ -33,9 +82,42 @@ s2s_require_encryption = true
 s2s_secure_auth = true
 
 limits = {
-    c2s = { rate = "10kb/s" };
-    s2sin = { rate = "30kb/s" };
+    c2s = { rate = "{{ client_kilobytes }}kb/s"{% if site.profile != "basic" %}, burst = "2s"{% endif %} };
+    s2sin = { rate = "{{ server_kilobytes }}kb/s"{% if site.profile != "basic" %}, burst = "5s"{% endif %} };
 }
+{%- if site.profile != "basic" %}
+pep_max_items = 10000
+smacks_hibernation_time = "1 day"
+{%- endif %}
+{%- if push_with_body %}
+push_notification_with_body = true
+{%- endif %}
+{%- if push_with_sender %}
+push_notification_with_sender = true
+{%- endif %}
+{%- if direct_tls %}
+c2s_direct_tls_ports = { 5223 }
+{%- endif %}
+{%- if web %}
+
+-- nginx on the host comes through the engine's own network; nobody else reaches this port.
+http_ports = { 5280 }
+http_interfaces = { "*" }
+https_ports = {}
+http_external_url = {{ host_name | prepend: "https://" | append: "/" | lua }}
+trusted_proxies = { "127.0.0.1", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7" }
+{%- endif %}
+{%- if turn %}
+
+turn_external_host = {{ host_name | lua }}
+turn_external_port = {{ turn_port }}
+turn_external_tls_port = {{ turn_tls_port }}
+turn_external_tcp = true
+turn_external_secret = FileLine("/run/secrets/turn_secret")
+{%- endif %}
+{%- if proxy65 %}
+proxy65_ports = { 5000 }
+{%- endif %}
 
 pidfile = "/run/prosody/prosody.pid"
 log = { { levels = { min = {{ log_level | lua }} }, to = "console" } }
@@ -47,4 +129,27 @@ Component {{ rooms_domain | lua }} "muc"
     name = "Group chats"
     modules_enabled = { "muc_mam" }
     restrict_room_creation = "local"
+{%- endif %}
+{%- if uploads %}
+
+Component {{ uploads_domain | lua }} "http_file_share"
+    name = "File uploads"
+    http_file_share_size_limit = {{ upload_megabytes }} * 1024 * 1024
+    http_file_share_daily_quota = {{ upload_daily_megabytes }} * 1024 * 1024
+    http_file_share_global_quota = {{ upload_total_megabytes }} * 1024 * 1024
+    http_file_share_expires_after = "{{ upload_days }}d"
+    http_file_share_access = { {{ site.domain | lua }} }
+{%- endif %}
+{%- if proxy65 %}
+
+Component {{ proxy65_domain | lua }} "proxy65"
+    name = "File proxy"
+    proxy65_address = {{ host_name | lua }}
+    proxy65_acl = { {{ site.domain | lua }} }
+{%- endif %}
+{%- if pubsub %}
+
+Component {{ pubsub_domain | lua }} "pubsub"
+    name = "Publish-subscribe"
+    pubsub_max_items = 10000
 {%- endif %}

@@ -28,7 +28,8 @@ export const init: Verb = {
       throw withoutPlace(error);
     };
     const profiles = await recipeProfiles(recipe, directory).catch(placeless);
-    const profile = word(options['profile']) ?? (profiles.length === 0 ? undefined : await askProfile(session, profiles));
+    const isSettled = profiles.length === 0 || profiles.some(({ isDefault }) => isDefault);
+    const profile = word(options['profile']) ?? (isSettled ? undefined : await askProfile(session, profiles));
     const variables = await recipeVariables(recipe, directory, profile).catch(placeless);
     const domain = word(options['domain']) ?? (await askDomain(session));
     await checkDomain(domain);

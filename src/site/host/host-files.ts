@@ -12,9 +12,9 @@ interface HostSurroundings extends Surroundings {
   readonly recipeDirectory: string;
 }
 
-/** The files that a release puts on the host itself, and what follows; undefined where the recipe has no `host`. */
+/** The files that a release puts on the host itself, and what follows them; undefined where none are wanted. */
 export async function makeHostPolicy({ host, files }: RecipeInput, surroundings: HostSurroundings): Promise<HostPolicy | undefined> {
-  if (!host) return undefined;
+  if (!host || host.files.length === 0) return undefined;
   const { recipeDirectory, problems } = surroundings;
   const made: HostFileTemplate[] = [];
   const taken = new Set(Object.keys(files));
@@ -37,7 +37,7 @@ export async function makeHostPolicy({ host, files }: RecipeInput, surroundings:
       ...(action === undefined ? {} : { action }),
     });
   }
-  return { files: made, actions: await makeActions(host.actions, surroundings) };
+  return { files: made, actions: await makeActions(host, surroundings) };
 }
 
 function judge(target: string, others: readonly HostFileTemplate[], at: Path, problems: Problems): void {
@@ -55,9 +55,11 @@ function isBelow(path: string, folder: string): boolean {
   return path.startsWith(`${folder}/`);
 }
 
-async function makeActions(actions: NonNullable<RecipeInput['host']>['actions'], surroundings: HostSurroundings): Promise<HostAction[]> {
+/** An action whose files are all unwanted would never run: it is left out. */
+async function makeActions({ files, actions }: NonNullable<RecipeInput['host']>, surroundings: HostSurroundings): Promise<HostAction[]> {
   const made: HostAction[] = [];
   for (const [index, { name, check, apply, timeoutSeconds }] of actions.entries()) {
+    if (!files.some(({ action }) => action === name)) continue;
     const at = ['host', 'actions', index];
     made.push({
       name,

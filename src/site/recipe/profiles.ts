@@ -9,8 +9,11 @@ type Definitions = Readonly<Record<string, VariableDefinition>>;
 type Profiles = NonNullable<RecipeInput['profiles']>;
 
 /** What the profiles say about variables, against the variables. */
-export function checkProfiles({ profiles = {}, variables }: RecipeInput, problems: Problems): void {
+export function checkProfiles({ profiles = {}, defaultProfile, variables }: RecipeInput, problems: Problems): void {
   const names = Object.keys(variables);
+  if (defaultProfile !== undefined && !Object.hasOwn(profiles, defaultProfile)) {
+    problems.add(['defaultProfile'], 'E_UNKNOWN_PROFILE', `There is no profile '${defaultProfile}'`, suggest(defaultProfile, Object.keys(profiles), 'Profiles'));
+  }
   for (const [profile, { variables: values, required }] of Object.entries(profiles)) {
     for (const [name, value] of Object.entries(values)) checkDefault(variables[name], value, ['profiles', profile, 'variables', name], names, problems);
     for (const [index, name] of required.entries()) {
@@ -41,9 +44,10 @@ export function isSettledByProfiles({ profiles }: RecipeInput, name: string): bo
  * The variables as they are defined for sites with this profile. Undefined where the site's profile is missing or unknown,
  * which is added to the problems of the site.
  */
-export function applyProfile({ name: recipe, profiles, variables }: RecipeInput, given: unknown, problems: Problems): Definitions | undefined {
+export function applyProfile({ name: recipe, profiles, defaultProfile, variables }: RecipeInput, chosen: unknown, problems: Problems): Definitions | undefined {
+  const given = chosen ?? defaultProfile;
   if (profiles === undefined) {
-    if (given === undefined) return variables;
+    if (chosen === undefined) return variables;
     problems.addToKey(['profile'], 'E_UNKNOWN_PROFILE', `The recipe '${recipe}' has no profiles`, 'Remove `profile`.');
     return undefined;
   }

@@ -11,13 +11,13 @@ import { applyProfile } from './profiles.ts';
 /**
  * The variables of a recipe, so that `init` can show them before there is a site.
  * @param recipe As a site file names it: built-in, or a path relative to `directory`.
- * @param profile One of the recipe's, whose defaults are shown.
+ * @param profile One of the recipe's, whose defaults are shown; without it, those of the recipe's default profile.
  * @throws ConfigurationError E_MISSING_RECIPE, E_UNKNOWN_PROFILE, or what is wrong with the recipe
  */
 export async function recipeVariables(recipe: string, directory: string, profile?: string): Promise<RecipeVariable[]> {
   const loaded = await readRecipe(recipe, directory);
   const request = new Problems(new SourceDocument(path.join(directory, 'prose-ship.yaml'), ''));
-  const definitions = profile === undefined ? loaded.variables : applyProfile(loaded, profile, request);
+  const definitions = profile === undefined && loaded.defaultProfile === undefined ? loaded.variables : applyProfile(loaded, profile, request);
   if (!definitions) throw new ConfigurationError(request.all);
   return Object.entries(definitions).map(([name, { type, description, required, default: value }]) => ({
     name,
@@ -33,8 +33,8 @@ export async function recipeVariables(recipe: string, directory: string, profile
  * @throws ConfigurationError E_MISSING_RECIPE, or what is wrong with the recipe
  */
 export async function recipeProfiles(recipe: string, directory: string): Promise<RecipeProfile[]> {
-  const { profiles = {} } = await readRecipe(recipe, directory);
-  return Object.entries(profiles).map(([name, { description }]) => ({ name, description }));
+  const { profiles = {}, defaultProfile } = await readRecipe(recipe, directory);
+  return Object.entries(profiles).map(([name, { description }]) => ({ name, description, ...(name === defaultProfile ? { isDefault: true } : {}) }));
 }
 
 async function readRecipe(recipe: string, directory: string): Promise<RecipeInput> {

@@ -82,7 +82,7 @@ export const recipeOs = z
       .array(
         z
           .strictObject({
-            port: z.union([port, z.string().regex(/\{[{%].*[%}]\}/)]).describe('Port number, or a template that renders to one; one that renders to nothing opens none.'),
+            port: z.union([port, z.string().regex(/\{[{%].*[%}]\}/)]).describe('Port number, or a template that renders to one; a range (`49152-49251`) opens at most 1000 ports, nothing opens none.'),
             protocol,
             when: when.optional(),
           })

@@ -84,6 +84,7 @@ export const recipeSchema = z
     knownVersions,
     variables: z.record(variableName, variable).default({}).describe('What a site may set, by name; templates use them as `{{ name }}`.'),
     profiles: profiles.optional(),
+    defaultProfile: projectName.optional().describe('The one of `profiles` that holds for sites without `profile`; where there is none, a site must choose.'),
     rules,
     compose: z.string().min(1).default('compose.yaml').describe('Path of the Compose template, relative to this file.'),
     files: z.record(fileName, file).default({}).describe('Rendered files, by name.'),

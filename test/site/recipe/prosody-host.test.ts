@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
+import { chmod, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import test from 'ava';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { goldenDirectory, goldenSites } from '../golden/golden-sites.ts';
+
+const execute = promisify(execFile);
+const golden = path.join(goldenDirectory, 'prosody-public');
+const sites = goldenSites.filter((name) => name.startsWith('prosody-'));
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  return execute(program, args, { env: { PATH: process.env['PATH'] ?? '', ...env } }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: unknown) => error as Outcome,
+  );
+}
+
+/** The files of a fixture site whose names fit. */
+async function filesOf(site: string, pattern: RegExp): Promise<string[]> {
+  const names = await readdir(path.join(goldenDirectory, site));
+  return names.filter((name) => pattern.test(name)).map((name) => path.join(goldenDirectory, site, name));
+}
+
+test('shellcheck has nothing to say about the scripts', async (t) => {
+  const scripts = (await Promise.all(sites.map((site) => filesOf(site, /^usr-local-sbin-|renewal-hooks/)))).flat();
+  t.true(scripts.length >= 5, scripts.join(' '));
+  t.is((await run('shellcheck', ['--shell=sh', ...scripts])).stdout, '');
+});
+
+test('the placeholder covers what Prosody serves, and its key is for root alone', async (t) => {
+  const directory = await temporaryDirectory('prosody-certificates');
+  const { code, stderr } = await run('dash', [path.join(golden, 'usr-local-sbin-chat-certificates'), 'placeholder'], { PROSE_TLS: directory });
+  t.is(code, 0, stderr);
+  const folder = path.join(directory, 'example.org');
+  const { subjectAltName } = new X509Certificate(await readFile(path.join(folder, 'fullchain.pem')));
+  t.is(subjectAltName, 'DNS:example.org, DNS:groups.example.org, DNS:proxy.example.org, DNS:pubsub.example.org');
+  t.is((await stat(path.join(folder, 'privkey.pem'))).mode & 0o777, 0o600);
+});
+
+test('nginx takes the virtual hosts', async (t) => {
+  for (const site of sites) {
+    for (const file of await filesOf(site, /^etc-nginx-/)) {
+      const directory = await temporaryDirectory('prosody-nginx');
+      const [script = ''] = await filesOf(site, /^usr-local-sbin-\w+-certificates$/);
+      t.is((await run('dash', [script, 'placeholder'], { PROSE_TLS: directory })).code, 0);
+      const hosts = (await readFile(file, 'utf8')).replaceAll('/etc/prose/tls', directory);
+      const main = path.join(directory, 'nginx.conf');
+      await writeFile(main, `pid ${directory}/pid; error_log stderr; events {} http { access_log off; ${hosts} }`);
+      const { code, stderr } = await run('nginx', ['-t', '-c', main]);
+      t.is(code, 0, stderr);
+      t.notRegex(stderr, /\[(?:warn|emerg)\]/);
+    }
+  }
+});
+
+test('systemd takes the units', async (t) => {
+  for (const site of sites) {
+    const directory = await temporaryDirectory('prosody-units');
+    const program = path.join(directory, 'program');
+    await writeFile(program, '#!/bin/sh\n');
+    await chmod(program, 0o755);
+    await writeFile(path.join(directory, 'coturn.service'), `[Service]\nType=notify\nExecStart=${program}\n`);
+    await mkdir(path.join(directory, 'coturn.service.d'));
+    const units: string[] = [];
+    for (const file of await filesOf(site, /^etc-systemd-system-/)) {
+      const name = path.basename(file).replace('etc-systemd-system-', '').replace('.d-', '.d/');
+      const text = (await readFile(file, 'utf8')).replaceAll(/\/usr\/(?:local\/sbin|bin)\/[\w-]+/g, program);
+      await writeFile(path.join(directory, name), text);
+      units.push(name.includes('/') ? path.dirname(name).replace(/\.d$/, '') : name);
+    }
+    if (units.length === 0) continue;
+    const { code, stderr } = await run('systemd-analyze', ['verify', '--man=no', ...units.map((name) => path.join(directory, name))]);
+    t.is(code, 0, stderr);
+    t.false(stderr.includes(directory), stderr);
+  }
+});
+
+test('coturn gets the secret, the certificate and this host\'s addresses in a file of its own', async (t) => {
+  const directory = await temporaryDirectory('prosody-turn');
+  const env = { PROSE_TURN_RUN: path.join(directory, 'run'), PROSE_TURN_SETTINGS: path.join(golden, 'etc-chat-turn.conf'), PROSE_TURN_SECRET: path.join(directory, 'secret'), PROSE_TLS: path.join(directory, 'tls') };
+  await mkdir(env.PROSE_TURN_RUN);
+  await writeFile(env.PROSE_TURN_SECRET, 'not-for-everybody');
+  t.is((await run('dash', [path.join(golden, 'usr-local-sbin-chat-certificates'), 'placeholder'], { PROSE_TLS: env.PROSE_TLS })).code, 0);
+  const { code, stderr } = await run('dash', [path.join(golden, 'usr-local-sbin-chat-turn')], env);
+  t.is(code, 0, stderr);
+  const text = await readFile(path.join(env.PROSE_TURN_RUN, 'turnserver.conf'), 'utf8');
+  t.regex(text, /^use-auth-secret\n[^]*^static-auth-secret=not-for-everybody$/m);
+  t.true(text.includes(`cert=${env.PROSE_TURN_RUN}/fullchain.pem\npkey=${env.PROSE_TURN_RUN}/privkey.pem\n`), text);
+  for (const name of await readdir(env.PROSE_TURN_RUN)) t.is((await stat(path.join(env.PROSE_TURN_RUN, name))).mode & 0o077, 0, name);
+  const own = /^relay-ip=(\d.*)$/m.exec(text)?.[1];
+  if (own !== undefined && own !== '203.0.113.7') t.true(text.includes(`external-ip=203.0.113.7/${own}\n`), text);
+});
+
+test('no secret stands in a rendered file; Prosody and coturn are told where it is', async (t) => {
+  t.regex(await readFile(path.join(golden, 'prosody.cfg.lua'), 'utf8'), /turn_external_secret = FileLine\("\/run\/secrets\/turn_secret"\)/);
+  t.regex(await readFile(path.join(golden, 'compose.yaml'), 'utf8'), /source: \/var\/lib\/prose-ship\/secrets\/turn_secret, target: \/run\/secrets\/turn_secret, read_only: true/);
+  t.regex(await readFile(path.join(goldenDirectory, 'prosody-public-postgresql', 'prosody.cfg.lua'), 'utf8'), /password = FileLine\("\/run\/secrets\/database_password"\)/);
+});
+
+test('host-meta names BOSH and the WebSocket in both forms', async (t) => {
+  const { links } = JSON.parse(await readFile(path.join(golden, 'var-www-chat-.well-known-host-meta.json'), 'utf8')) as { links: { rel: string; href: string }[] };
+  const wanted = ['wss://example.org/xmpp-websocket', 'https://example.org/http-bind'];
+  t.deepEqual(links.map(({ href }) => href), wanted);
+  const xml = await readFile(path.join(golden, 'var-www-chat-.well-known-host-meta'), 'utf8');
+  for (const href of wanted) t.true(xml.includes(`href='${href}'`));
+});

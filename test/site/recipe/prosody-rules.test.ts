@@ -1,0 +1,66 @@
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { createContext } from '../../../src/context.ts';
+import { loadDeployment } from '../../../src/site/load.ts';
+import { goodSite, problemsOf, temporarySite } from '../temporary-site.ts';
+
+function site(profile: string, variables: readonly string[], more = ''): Record<string, string> {
+  return { 'prose-ship.yaml': `${goodSite}profile: ${profile}\nvariables:\n${variables.map((line) => `  ${line}\n`).join('')}${more}` };
+}
+
+const named = ['admins: [anna@example.org]', "contact: ['mailto:admin@example.org']"];
+const open = [...named, 'ipv4: 203.0.113.7'];
+
+/** Profile, values, and the beginning of what is said about them. */
+const refused: readonly (readonly [string, readonly string[], string])[] = [
+  ['public', [...named, 'ipv4: 192.168.1.4', 'turn: false'], '192.168.1.4 is a private address, which nobody'],
+  ['public', [...open, "ipv6: 'fd00::7'"], 'fd00::7 is a private address, which nobody'],
+  ['public', [...named, "ipv6: '2001:db8::7'"], 'Calls cannot be relayed without a public IPv4 address'],
+  ['public', [...open, 'web: false'], '`uploads` needs `web`'],
+  ['public', [...open, 'certificates: self-signed'], '`web` needs certificates that browsers trust'],
+  ['public', [...open, 'turn_first_port: 50000', 'turn_last_port: 49000'], 'The ports of relayed calls end at 49000, before they begin at 50000'],
+  ['public', [...open, 'direct_tls_port: 5222'], 'Two services would use one port, 5222'],
+  ['public', [...open, 'proxy65_port: 5223'], 'Two services would use one port, 5223'],
+  ['public', [...open, 'server_port: 5222'], 'Clients and other servers would use one port, 5222'],
+  ['public', [...open, 'uploads_domain: groups.example.org'], 'The upload service cannot share its domain, groups.example.org'],
+  ['public', [...open, 'proxy65_domain: example.org'], 'The file proxy cannot share its domain, example.org'],
+  ['public', [...open, 'pubsub: true', 'pubsub_domain: proxy.example.org'], 'The publish-subscribe service cannot share its domain, proxy.example.org'],
+  ['basic', ['rooms_domain: example.org'], 'The group chats cannot have the domain of the accounts, example.org'],
+  ['basic', ['registration: open'], 'Nobody would be told of new accounts'],
+];
+
+for (const [profile, variables, told] of refused) {
+  test(`${profile} with ${variables.slice(-2).join(', ')} is refused`, async (t) => {
+    const problems = await problemsOf(t, site(profile, variables));
+    t.deepEqual(problems.map(({ code, at }) => [code, at]), [['E_RULE', 'prose-ship.yaml:7:1']]);
+    t.true(problems[0]?.message.startsWith(told), problems[0]?.message);
+    t.not(problems[0]?.remedy, '');
+  });
+}
+
+test('a PostgreSQL server needs its name and a password', async (t) => {
+  const problems = await problemsOf(t, site('public', [...open, 'storage: postgresql']));
+  t.deepEqual(problems.map(({ message }) => message), ['`storage: postgresql` wants to know its server', '`storage: postgresql` wants a password']);
+  const complete = site('public', [...open, 'storage: postgresql', 'database_host: db.example.org'], 'secrets: {database_password: {env: PASSWORD}}\n');
+  t.is((await load(t, complete)).deployment.variables['storage'], 'postgresql');
+});
+
+test('everything that a public server must tell is asked at once', async (t) => {
+  const problems = await problemsOf(t, { 'prose-ship.yaml': `${goodSite}profile: public\n` });
+  t.deepEqual(problems.map(({ code, message }) => [code, /'(\w+)'/.exec(message)?.[1]]), [['E_MISSING_VALUE', 'admins'], ['E_MISSING_VALUE', 'contact']]);
+});
+
+test('what is doubtful is told', async (t) => {
+  const { warnings } = await load(t, site('public', [...named, 'turn: false', 'registration: open']));
+  t.deepEqual(warnings.map((text) => text.replace(/^.*?: /, '').split('.')[0]), [
+    'Without `ipv4` and `ipv6` the DNS records of example',
+    'With `registration: open` everybody can make accounts, and spammers will',
+  ]);
+});
+
+async function load(t: ExecutionContext, files: Readonly<Record<string, string>>) {
+  const warnings: string[] = [];
+  const directory = await temporarySite(t, files);
+  const emit = createContext({ emit: (event) => void (event.type === 'log' && event.level === 'warning' && warnings.push(event.message)) });
+  return { deployment: await loadDeployment(emit, path.join(directory, 'prose-ship.yaml')), warnings };
+}
