@@ -62,8 +62,6 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   const profile = site.profile ?? recipe.defaultProfile;
   const inputs = { context, file, site: { ...site, ...(profile === undefined ? {} : { profile }) }, recipeFile, recipe: { ...recipe, variables: definitions }, siteProblems, recipeProblems };
   const deployment = await assemble(inputs);
-  // What else is wrong with refused values follows from them, and is no fault of the recipe.
-  if (siteProblems.all.some(({ code }) => code === 'E_RULE')) throwAll(siteProblems);
   throwAll(siteProblems, recipeProblems);
   await renderDeployment(deployment, placeholderReferences(deployment));
   return freeze(deployment);
@@ -100,6 +98,8 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
   const scope = templateScope(site, whole, variables);
   const conditions = { engine, scope: conditionScope(scope, whole, site.components), problems: recipeProblems };
   await applyRules(context, whole, conditions, siteProblems);
+  // What else would be wrong with refused values follows from them, and is no fault of the recipe.
+  if (siteProblems.all.length > 0) throwAll(siteProblems, recipeProblems);
   const recipe = narrowRecipe(whole, conditions);
   const components = await makeComponents({ site, siteDirectory, recipe, recipeDirectory, variables, scope, engine }, recipeProblems);
   const accounts = await makeAccounts(recipe, engine, scope, recipeProblems);

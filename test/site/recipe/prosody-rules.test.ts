@@ -9,6 +9,7 @@ function site(profile: string, variables: readonly string[], more = ''): Record<
 }
 
 const named = ['admins: [anna@example.org]', "contact: ['mailto:admin@example.org']"];
+const home = ['admins: [anna@example.org]'];
 const open = [...named, 'ipv4: 203.0.113.7'];
 
 /** Profile, values, and the beginning of what is said about them. */
@@ -25,13 +26,20 @@ const refused: readonly (readonly [string, readonly string[], string])[] = [
   ['public', [...open, 'uploads_domain: groups.example.org'], 'The upload service cannot share its domain, groups.example.org'],
   ['public', [...open, 'proxy65_domain: example.org'], 'The file proxy cannot share its domain, example.org'],
   ['public', [...open, 'pubsub: true', 'pubsub_domain: proxy.example.org'], 'The publish-subscribe service cannot share its domain, proxy.example.org'],
+  ['ddns', [...home, 'ddns_provider: none'], 'A host whose address changes needs a provider'],
+  ['ddns', [...home, 'ddns_provider: noip'], 'The provider noip wants a user name'],
+  ['ddns', [...home, 'ddns_provider: duckdns', 'host_name: home.example.org'], 'DuckDNS does not keep home.example.org'],
+  ['ddns', [...home, 'ddns_provider: url'], '`ddns_provider: url` wants to know the address'],
+  ['ddns', [...home, 'ddns_provider: freedns', "ddns_url: 'https://dns.example.org/'"], '`ddns_url` means nothing to the provider freedns'],
+  ['ddns', [...home, 'ddns_provider: freedns', 'ipv4: 203.0.113.7'], 'The address of example.org changes, and `ipv4` or `ipv6` says'],
+  ['ddns', [...home, 'ddns_provider: freedns', 'registration: open'], 'A server at home takes only accounts that were invited'],
   ['basic', ['rooms_domain: example.org'], 'The group chats cannot have the domain of the accounts, example.org'],
   ['basic', ['registration: open'], 'Nobody would be told of new accounts'],
 ];
 
 for (const [profile, variables, told] of refused) {
   test(`${profile} with ${variables.slice(-2).join(', ')} is refused`, async (t) => {
-    const problems = await problemsOf(t, site(profile, variables));
+    const problems = await problemsOf(t, site(profile, variables, profile === 'ddns' ? 'secrets: {ddns_token: {env: TOKEN}}\n' : ''));
     t.deepEqual(problems.map(({ code, at }) => [code, at]), [['E_RULE', 'prose-ship.yaml:7:1']]);
     t.true(problems[0]?.message.startsWith(told), problems[0]?.message);
     t.not(problems[0]?.remedy, '');
@@ -48,6 +56,11 @@ test('a PostgreSQL server needs its name and a password', async (t) => {
 test('everything that a public server must tell is asked at once', async (t) => {
   const problems = await problemsOf(t, { 'prose-ship.yaml': `${goodSite}profile: public\n` });
   t.deepEqual(problems.map(({ code, message }) => [code, /'(\w+)'/.exec(message)?.[1]]), [['E_MISSING_VALUE', 'admins'], ['E_MISSING_VALUE', 'contact']]);
+});
+
+test('a provider that nobody knows is refused, and the nearest named', async (t) => {
+  const [problem] = await problemsOf(t, site('ddns', [...home, 'ddns_provider: duckdn'], 'secrets: {ddns_token: {env: TOKEN}}\n'));
+  t.like(problem, { code: 'E_BAD_VALUE', at: 'prose-ship.yaml:9:18', remedy: "Did you mean 'duckdns'?" });
 });
 
 test('what is doubtful is told', async (t) => {
