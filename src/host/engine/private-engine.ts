@@ -51,6 +51,9 @@ export function privateEnginePaths(cacheDirectory: string): PrivateEnginePaths {
   };
 }
 
+/** What the builds of a site and its card need, some times over. */
+const buildCacheLimit = '15GB';
+
 /** dockerd's configuration (docs.docker.com, daemon.json): the containerd image store, which alone exports OCI layouts. */
 export function daemonConfiguration(paths: PrivateEnginePaths): object {
   return {
@@ -64,6 +67,8 @@ export function daemonConfiguration(paths: PrivateEnginePaths): object {
     'exec-opts': ['native.cgroupdriver=cgroupfs'],
     'cgroup-parent': `/${paths.bridgeName}`,
     features: { 'containerd-snapshotter': true },
+    // BuildKit's own bound is a share of the disk, however large that is.
+    builder: { gc: { enabled: true, defaultKeepStorage: buildCacheLimit } },
   };
 }
 

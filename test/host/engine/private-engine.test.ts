@@ -28,6 +28,7 @@ test("nothing of an engine is the machine's own", (t) => {
     pidfile: `${paths.runDirectory}/docker.pid`,
     bridge: paths.bridgeName,
     features: { 'containerd-snapshotter': true },
+    builder: { gc: { enabled: true, defaultKeepStorage: '15GB' } },
   });
 });
 
