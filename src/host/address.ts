@@ -1,29 +1,30 @@
 import { BlockList, isIP } from 'node:net';
+import { isPrivate4 } from './network/subnet.ts';
 
 /** Whether it is an address, IPv4 or IPv6. */
 export function isAddress(text: string): boolean {
   return isIP(text) !== 0;
 }
 
-/** Addresses that nobody reaches from the internet (RFC 6890, the IANA special-purpose registries), examples left out. */
-const privateNetworks = new BlockList();
-for (const [network, bits] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.168.0.0', 16],
-] as const) privateNetworks.addSubnet(network, bits, 'ipv4');
-for (const [network, bits] of [
-  ['::', 127],
-  ['fc00::', 7],
-  ['fe80::', 10],
-] as const) privateNetworks.addSubnet(network, bits, 'ipv6');
+/** The one way to write an address (RFC 5952): `2001:DB8:0::7` is `2001:db8::7`. Undefined where it is none of that family. */
+export function canonicalAddress(text: string, family: 4 | 6): string | undefined {
+  if (isIP(text) !== family || text.includes('%')) return undefined;
+  return family === 4 ? text : new URL(`http://[${text}]/`).hostname.slice(1, -1);
+}
 
-/** Whether it is an address, IPv4 or IPv6, that only its own network or host can reach. */
-export function isPrivateAddress(address: string): boolean {
+/** Unspecified, loopback, unique local and link-local addresses (RFC 6890, the IANA special-purpose registries). */
+const privateNetworks6 = new BlockList();
+privateNetworks6.addSubnet('::', 127, 'ipv6');
+privateNetworks6.addSubnet('fc00::', 7, 'ipv6');
+privateNetworks6.addSubnet('fe80::', 10, 'ipv6');
+
+/** An IPv4 address as IPv6 writes it (RFC 4291, section 2.5.5.2). */
+const mapped4 = /^::ffff:(?=\d+\.)/i;
+
+/** Whether it is an address, IPv4 or IPv6, that only its own network or host can reach; those of examples are not. */
+export function isPrivateAddress(text: string): boolean {
+  const address = text.replace(mapped4, '');
   const version = isIP(address);
-  return version !== 0 && privateNetworks.check(address, version === 4 ? 'ipv4' : 'ipv6');
+  if (version === 4) return isPrivate4(address) || /^(?:0|127)\./.test(address);
+  return version === 6 && privateNetworks6.check(address, 'ipv6');
 }

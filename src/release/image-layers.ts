@@ -1,7 +1,7 @@
 import { pipeline } from 'node:stream/promises';
 import { extract, type Header } from 'tar-stream';
 import { ShipError } from '../errors.ts';
-import { decompressFrames, type Archive, type ArchiveLayer } from '../oci/archive/read-archive.ts';
+import { damagedArchive, decompressFrames, type Archive, type ArchiveLayer } from '../oci/archive/read-archive.ts';
 
 const tarBlockBytes = 512;
 
@@ -34,7 +34,7 @@ export async function walkLayers(archive: Archive, visitors: readonly LayerVisit
   const layers = new Map(archive.layers.map((layer) => [layer.diffId, layer]));
   for (const [number, diffId] of archive.diffIds.entries()) {
     const layer = layers.get(diffId);
-    if (!layer) throw damagedArchive(archive, `it has no layer ${diffId}`);
+    if (!layer) throw damagedArchive(archive.file, `it has no layer ${diffId}`);
     const entries = extract();
     try {
       await Promise.all([
@@ -43,7 +43,7 @@ export async function walkLayers(archive: Archive, visitors: readonly LayerVisit
       ]);
     } catch (error) {
       signal?.throwIfAborted();
-      throw error instanceof ShipError ? error : damagedArchive(archive, `its layer ${diffId} is not a tar that can be read`, error);
+      throw error instanceof ShipError ? error : damagedArchive(archive.file, `its layer ${diffId} is not a tar that can be read`, error);
     }
   }
 }
@@ -72,14 +72,4 @@ async function* layerContent(file: string, { frames, sizeBytes }: ArchiveLayer):
     at += chunk.length;
     if (part.length > 0) yield part;
   }
-}
-
-export function damagedArchive({ file }: Archive, what: string, cause?: unknown): ShipError {
-  return new ShipError({
-    code: 'E_ARCHIVE_DAMAGED',
-    message: `The image archive is damaged: ${what}`,
-    place: { file },
-    remedy: 'Build the release again, or copy it again from where it came.',
-    cause,
-  });
 }

@@ -5,15 +5,8 @@ import { parse } from 'yaml';
 import { createContext } from '../../src/context.ts';
 import { loadDeployment } from '../../src/site/load.ts';
 import { renderDeployment } from '../../src/site/render.ts';
-import { fixtures, problemsOf, temporarySite } from './temporary-site.ts';
+import { fixtures, problemsOf, temporarySite, staticWebSite as site } from './temporary-site.ts';
 
-const site = `schema: 1
-name: web
-version: 1.0.0
-recipe: ./static-web
-domain: example.org
-variables: {title: Hello}
-`;
 const references = new Map([
   ['page', 'example/page:1.29.0-0123456789ab'],
   ['status', 'registry.example.org:5000/team/status:2024-11-0123456789ab'],

@@ -7,15 +7,9 @@ import type { ShipEvent } from '../../src/events.ts';
 import { loadDeployment } from '../../src/site/load.ts';
 import { buildSecrets, resolveSecrets } from '../../src/site/secrets.ts';
 import { Secret } from '../../src/secret.ts';
-import { problemsOf, temporarySite } from './temporary-site.ts';
+import { problemsOf, temporarySite, staticWebSite } from './temporary-site.ts';
 
-const site = `schema: 1
-name: web
-version: 1.0.0
-recipe: ./static-web
-domain: example.org
-variables: {title: Hello}
-secrets:
+const site = `${staticWebSite}secrets:
 `;
 
 async function load(t: ExecutionContext, secrets: string, context: Context, files: Record<string, string> = {}) {

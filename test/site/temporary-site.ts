@@ -8,6 +8,15 @@ import { loadDeployment } from '../../src/site/load.ts';
 
 export const fixtures = path.resolve(import.meta.dirname, '../fixtures/site');
 
+/** The least that a site of the fixture recipe `static-web` says. */
+export const staticWebSite = `schema: 1
+name: web
+version: 1.0.0
+recipe: ./static-web
+domain: example.org
+variables: {title: Hello}
+`;
+
 /** A folder that ends with the test, holding the given files and a copy of the fixture recipe `static-web`. */
 export async function temporarySite(t: ExecutionContext, files: Readonly<Record<string, string>>): Promise<string> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-site-'));

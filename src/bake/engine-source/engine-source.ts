@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { fetchDocument } from '../../host/fetch-document.ts';
-import { exists, writeAtomically } from '../../host/files.ts';
+import { writeAtomically } from '../../host/files.ts';
 import type { EngineRepository, OsSettings } from '../../site/model.ts';
 import { keyFingerprint } from './openpgp-key.ts';
 
@@ -54,10 +54,8 @@ function formatSource(uri: string, key: string): string {
  */
 export async function fetchKey(context: Context, { url, fingerprint }: { readonly url: string; readonly fingerprint: string }): Promise<string> {
   const kept = path.join(context.cacheDirectory, 'keys', `${fingerprint}.asc`);
-  if (await exists(kept)) {
-    const text = await readFile(kept, 'utf8');
-    if (keyFingerprint(text) === fingerprint) return text;
-  }
+  const known = await readFile(kept, 'utf8').catch(() => '');
+  if (keyFingerprint(known) === fingerprint) return known;
   const text = String((await fetchDocument(context, url, maxKeyBytes)) ?? '');
   const found = keyFingerprint(text);
   if (found !== fingerprint) {

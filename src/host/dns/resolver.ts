@@ -2,7 +2,7 @@ import { lookup, Resolver } from 'node:dns/promises';
 import net from 'node:net';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError, wrongUsage } from '../../errors.ts';
-import { canonicalAddress } from './address.ts';
+import { canonicalAddress } from '../address.ts';
 import type { DnsData, DnsType } from './data.ts';
 
 export type DnsAnswer =

@@ -54,14 +54,14 @@ const chunkBytes = 256 * 1024;
  */
 export async function openArchive(file: string): Promise<Archive> {
   const handle = await open(file, 'r').catch((error: unknown) => {
-    throw damaged(file, 'it cannot be read', error);
+    throw damagedArchive(file, 'it cannot be read', error);
   });
   try {
     const { size } = await handle.stat();
     const frames = placeFrames(file, await readSeekTable(handle, file, size), size);
     const [first, ...rest] = frames;
     const last = rest.pop();
-    if (!first || !last || first.decompressedBytes > headLimitBytes) throw damaged(file, 'its seek table is not of an image');
+    if (!first || !last || first.decompressedBytes > headLimitBytes) throw damagedArchive(file, 'its seek table is not of an image');
     const documents = await readDocuments(file, rangeOf(first));
     return { file, sizeBytes: size, head: rangeOf(first), tail: rangeOf(last), ...describe(file, documents, rest) };
   } finally {
@@ -79,19 +79,19 @@ export async function verifyArchive(file: string, options: ArchiveOptions = {}):
   for (const layer of archive.layers) {
     const hash = createHash('sha256');
     await readEntries(file, layer.frames, async (name, content) => {
-      if (name !== blobPath(layer.diffId)) throw damaged(file, `'${name}' stands where ${blobPath(layer.diffId)} belongs`);
+      if (name !== blobPath(layer.diffId)) throw damagedArchive(file, `'${name}' stands where ${blobPath(layer.diffId)} belongs`);
       for await (const chunk of content) {
         options.signal?.throwIfAborted();
         hash.update(chunk);
       }
     });
     const actual = `sha256:${hash.digest('hex')}`;
-    if (actual !== layer.diffId) throw damaged(file, `its layer ${layer.diffId} has the digest ${actual}`);
+    if (actual !== layer.diffId) throw damagedArchive(file, `its layer ${layer.diffId} has the digest ${actual}`);
     doneBytes += layer.frames.reduce((sum, { length }) => sum + length, 0);
     options.onProgress?.(doneBytes, archive.sizeBytes);
   }
   await readEntries(file, [archive.tail], (name) => {
-    throw damaged(file, `'${name}' stands where its tar should end`);
+    throw damagedArchive(file, `'${name}' stands where its tar should end`);
   });
   return archive;
 }
@@ -103,7 +103,7 @@ export async function readImageDocuments({ file, head, configDigest }: Archive):
   const descriptor = index && (JSON.parse(index.toString('utf8')) as ImageIndex).manifests.find(({ mediaType }) => mediaType === MediaType.manifest);
   const manifest = descriptor && documents.get(blobPath(descriptor.digest));
   const config = documents.get(blobPath(configDigest));
-  if (!manifest || !config) throw damaged(file, 'it has no manifest or config');
+  if (!manifest || !config) throw damagedArchive(file, 'it has no manifest or config');
   return { manifest, config };
 }
 
@@ -134,7 +134,7 @@ async function readSeekTable(handle: FileHandle, file: string, size: number): Pr
   };
   const length = seekTableLength(await read(footerBytes));
   const frames = length === undefined || length > size ? undefined : decodeSeekTable(await read(length));
-  if (!frames) throw damaged(file, 'it has no seek table at its end: truncated, or not written by prose-ship');
+  if (!frames) throw damagedArchive(file, 'it has no seek table at its end: truncated, or not written by prose-ship');
   return frames;
 }
 
@@ -151,7 +151,7 @@ function placeFrames(file: string, frames: readonly Frame[], size: number): Plac
   });
   const tableBytes = size - offset;
   if (tableBytes !== 8 + frames.length * 8 + footerBytes) {
-    throw damaged(file, `its seek table speaks of ${offset} bytes of frames, the file has ${size} bytes`);
+    throw damagedArchive(file, `its seek table speaks of ${offset} bytes of frames, the file has ${size} bytes`);
   }
   return placed;
 }
@@ -163,7 +163,7 @@ async function readDocuments(file: string, frame: ByteRange): Promise<ReadonlyMa
   });
   for (const [name, content] of documents) {
     if (name.startsWith('blobs/') && name !== blobPath(digestOf(content))) {
-      throw damaged(file, `its blob ${name} has the digest ${digestOf(content)}`);
+      throw damagedArchive(file, `its blob ${name} has the digest ${digestOf(content)}`);
     }
   }
   return documents;
@@ -174,17 +174,17 @@ type Described = Pick<Archive, 'reference' | 'platform' | 'configDigest' | 'diff
 function describe(file: string, documents: ReadonlyMap<string, Buffer>, frames: readonly PlacedFrame[]): Described {
   const read = (name: string): unknown => {
     const content = documents.get(name);
-    if (!content) throw damaged(file, `it has no ${name}`);
+    if (!content) throw damagedArchive(file, `it has no ${name}`);
     try {
       return JSON.parse(content.toString('utf8'));
     } catch (error) {
-      throw damaged(file, `its ${name} is not JSON`, error);
+      throw damagedArchive(file, `its ${name} is not JSON`, error);
     }
   };
   const [image] = read('manifest.json') as { Config: string; RepoTags: string[]; Layers: string[] }[];
   const descriptor = (read('index.json') as ImageIndex).manifests.find(({ mediaType }) => mediaType === MediaType.manifest);
   const [reference] = image?.RepoTags ?? [];
-  if (!image || !descriptor || !reference) throw damaged(file, 'its index.json or manifest.json names no image');
+  if (!image || !descriptor || !reference) throw damagedArchive(file, 'its index.json or manifest.json names no image');
   const manifest = read(blobPath(descriptor.digest)) as Manifest;
   const config = read(blobPath(manifest.config.digest)) as ImageConfig;
   const diffIds = config.rootfs.diff_ids;
@@ -192,7 +192,7 @@ function describe(file: string, documents: ReadonlyMap<string, Buffer>, frames: 
     image.Config === blobPath(manifest.config.digest) &&
     image.Layers.join() === diffIds.map(blobPath).join() &&
     manifest.layers.map(({ digest }) => digest).join() === diffIds.join();
-  if (!agree) throw damaged(file, 'its manifest.json, manifest and config name different layers');
+  if (!agree) throw damagedArchive(file, 'its manifest.json, manifest and config name different layers');
   return {
     reference,
     platform: normalizePlatform(config),
@@ -212,14 +212,14 @@ function placeLayers(file: string, manifest: Manifest, frames: readonly PlacedFr
     let covered = 0;
     while (covered < entryBytes) {
       const frame = waiting.shift();
-      if (!frame) throw damaged(file, `its layer ${encodedPart(digest).slice(0, 12)} is missing`);
+      if (!frame) throw damagedArchive(file, `its layer ${encodedPart(digest).slice(0, 12)} is missing`);
       ranges.push(rangeOf(frame));
       covered += frame.decompressedBytes;
     }
-    if (covered !== entryBytes) throw damaged(file, `its seek table does not fit the layer ${digest}`);
+    if (covered !== entryBytes) throw damagedArchive(file, `its seek table does not fit the layer ${digest}`);
     return { diffId: digest, sizeBytes: size, frames: ranges };
   });
-  if (waiting.length > 0) throw damaged(file, 'it has more frames than its manifest has layers');
+  if (waiting.length > 0) throw damagedArchive(file, 'it has more frames than its manifest has layers');
   return layers;
 }
 
@@ -235,7 +235,7 @@ async function readEntries(
   try {
     await Promise.all([pipeline(decompressFrames(file, frames), entries), reading]);
   } catch (error) {
-    throw error instanceof ShipError ? error : damaged(file, `it cannot be unpacked at byte ${frames[0]?.offset ?? 0}`, error);
+    throw error instanceof ShipError ? error : damagedArchive(file, `it cannot be unpacked at byte ${frames[0]?.offset ?? 0}`, error);
   }
 }
 
@@ -264,7 +264,8 @@ function rangeOf({ offset, compressedBytes }: PlacedFrame): ByteRange {
   return { offset, length: compressedBytes };
 }
 
-function damaged(file: string, what: string, cause?: unknown): ShipError {
+/** E_ARCHIVE_DAMAGED of that file; `what` says what is wrong with it. */
+export function damagedArchive(file: string, what: string, cause?: unknown): ShipError {
   return new ShipError({
     code: 'E_ARCHIVE_DAMAGED',
     message: `The image archive is damaged: ${what}`,

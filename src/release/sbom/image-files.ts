@@ -1,5 +1,5 @@
-import type { Archive } from '../../oci/archive/read-archive.ts';
-import { damagedArchive, type EntrySink, type LayerEntry } from '../image-layers.ts';
+import { damagedArchive, type Archive } from '../../oci/archive/read-archive.ts';
+import type { EntrySink, LayerEntry } from '../image-layers.ts';
 
 /** A full desktop's package database is 10 MiB. */
 const fileLimitBytes = 64 * 1024 * 1024;
@@ -42,7 +42,7 @@ export class ImageFiles {
     return {
       write: (chunk) => {
         sizeBytes += chunk.length;
-        if (sizeBytes > fileLimitBytes) throw damagedArchive(this.#archive, `its ${path} has more than ${fileLimitBytes} bytes`);
+        if (sizeBytes > fileLimitBytes) throw damagedArchive(this.#archive.file, `its ${path} has more than ${fileLimitBytes} bytes`);
         chunks.push(chunk);
       },
       end: () => this.#found.set(path, { content: Buffer.concat(chunks), layer }),

@@ -1,4 +1,4 @@
-import { canonicalAddress } from '../../host/dns/address.ts';
+import { canonicalAddress } from '../../host/address.ts';
 import type { DnsData, DnsType } from '../../host/dns/data.ts';
 import { judgeDomain, type Refusal } from '../schema/words.ts';
 

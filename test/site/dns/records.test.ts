@@ -4,15 +4,8 @@ import test, { type ExecutionContext } from 'ava';
 import { createContext } from '../../../src/context.ts';
 import { loadDeployment } from '../../../src/site/load.ts';
 import type { DnsRecord } from '../../../src/site/dns/record.ts';
-import { fixtures, goodSite, problemsOf, temporarySite } from '../temporary-site.ts';
+import { fixtures, goodSite, problemsOf, temporarySite, staticWebSite as site } from '../temporary-site.ts';
 
-const site = `schema: 1
-name: web
-version: 1.0.0
-recipe: ./static-web
-domain: example.org
-variables: {title: Hello}
-`;
 const fixture = await readFile(path.join(fixtures, 'static-web/recipe.yaml'), 'utf8');
 /** The fixture's recipe with these entries of `dns`. */
 const recipeWith = (...entries: readonly string[]) => `${fixture}dns:\n${entries.map((entry) => `  - ${entry}\n`).join('')}`;

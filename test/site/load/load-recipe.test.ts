@@ -1,15 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
-import { fixtures, problemsOf } from '../temporary-site.ts';
+import { fixtures, problemsOf, staticWebSite as site } from '../temporary-site.ts';
 
-const site = `schema: 1
-name: web
-version: 1.0.0
-recipe: ./static-web
-domain: example.org
-variables: {title: Hello}
-`;
 
 interface Spoilt {
   /** Text of the fixture's recipe.yaml and what stands there instead. */

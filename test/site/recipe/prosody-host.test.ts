@@ -1,28 +1,13 @@
-import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { chmod, mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import test from 'ava';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
+import { run } from '../../support/run-program.ts';
 import { goldenDirectory, goldenSites } from '../golden/golden-sites.ts';
 
-const execute = promisify(execFile);
 const golden = path.join(goldenDirectory, 'prosody-public');
 const sites = goldenSites.filter((name) => name.startsWith('prosody-'));
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(program: string, args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  return execute(program, args, { env: { PATH: process.env['PATH'] ?? '', ...env } }).then(
-    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-    (error: unknown) => error as Outcome,
-  );
-}
 
 /** The files of a fixture site whose names fit. */
 async function filesOf(site: string, pattern: RegExp): Promise<string[]> {
