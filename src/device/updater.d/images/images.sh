@@ -2,18 +2,25 @@
 # Images: loading archives and proving what came out. `docker load` exits 0 in cases where the image is not usable
 # (containerd store: unpacking failed, parent blobs missing), so only what the engine shows afterwards counts.
 
-# shellcheck disable=SC2016 # these are the template's own variables
-layers_format='{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}'
+# image_record REFERENCE: what the engine knows about it.
+image_record() {
+  engine_get "/images/$1/json"
+}
+
+# record_layers: diffIDs of the record in standard input, with commas.
+record_layers() {
+  grep -o '"Layers":\[[^]]*\]' | sed 's/^"Layers":\[//; s/\]$//; s/"//g'
+}
 
 # image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers.
 image_ready() {
-  [ "$(docker image inspect -f "$layers_format" "$1" 2>/dev/null)" = "$2" ]
+  [ "$(image_record "$1" | record_layers)" = "$2" ]
 }
 
-# image_is_planned REFERENCE CONFIGDIGEST: its configuration (what runs, as whom) is the planned one, too. The classic
+# record_is_planned FILE CONFIGDIGEST: the configuration of this record (what runs, as whom) is the planned one. The classic
 # store names an image after it, the containerd store after a manifest that names it.
-image_is_planned() {
-  image_id=$(docker image inspect -f '{{.Id}}' "$1" 2>/dev/null)
+record_is_planned() {
+  image_id=$(engine_text Id <"$1")
   [ "$image_id" != "$2" ] || return 0
   manifest=$(content_store "$(engine_root)")/${image_id#sha256:}
   [ -f "$manifest" ] || return 1
@@ -32,7 +39,7 @@ content_store() {
 
 # The engine lists it, too: on the containerd store an image may be found by its name and yet miss blobs.
 image_listed() {
-  docker image ls --format '{{.Repository}}:{{.Tag}}' "$1" 2>/dev/null | grep -qxF -e "$1"
+  engine_get "/images/json?filters=%7B%22reference%22%3A%5B%22$1%22%5D%7D" | grep -qF -e "\"$1\""
 }
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
@@ -50,11 +57,14 @@ make_trial() {
 }
 
 create_trial() {
-  docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" </dev/null
+  engine_change POST "/containers/create?name=$trial" "{\"Image\":\"$1\",\"Cmd\":[\"/prose-ship-probe\"]}" >"$scratch/create"
+  ! grep -q '^{"Id":' "$scratch/create" || return 0
+  sed -i 's/^{"message":"\(.*\)"}$/\1/' "$scratch/create"
+  return 1
 }
 
 remove_trial() {
-  docker rm --force --volumes "$trial" >/dev/null 2>&1
+  engine_change DELETE "/containers/$trial?force=1&v=1" >/dev/null
 }
 
 # all_images_ready ID: prints the references that are missing.
@@ -74,7 +84,6 @@ archive_of() {
 # load_images ID: idempotent. After a power cut during an earlier load the engine may list images whose files are
 # empty (it syncs its records, not its layers), so images that were not yet synced are loaded afresh.
 load_images() {
-  remove_trial
   [ "$j_resumes" = 0 ] || discard_images "$1"
   check_space_for_images "$1" || return 1
   : >"$scratch/loaded"
@@ -86,7 +95,7 @@ load_images() {
 
 load_image() {
   archive=$(archive_of "$1" "$2")
-  if image_ready "$3" "$4"; then
+  if grep -qxF -e "$3" "$scratch/ready"; then
     log_info "$2: $3 is there already"
     return
   fi
@@ -96,11 +105,11 @@ load_image() {
   docker load -i "$archive" >"$scratch/load-output" 2>&1
   if grep -qi 'no space left on device' "$scratch/load-output"; then
     log_error E_DISK_FULL "the disk became full while $3 was loaded; the running release was not touched"
-  elif ! image_ready "$3" "$4"; then
+  elif ! { image_record "$3" >"$scratch/record" && [ "$(record_layers <"$scratch/record")" = "$4" ]; }; then
     log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
   elif ! image_listed "$3"; then
     log_error E_LOAD_FAILED "the engine does not list $3 after loading ${archive##*/}; it said: $(tail_of "$scratch/load-output")"
-  elif ! image_is_planned "$3" "$5"; then
+  elif ! record_is_planned "$scratch/record" "$5"; then
     log_error E_LOAD_FAILED "${archive##*/} gave $3 with another configuration than the planned one"
   elif ! image_usable "$3"; then
     log_error E_LOAD_FAILED "no container can be made of $3: $(tail_of "$scratch/create")"
@@ -124,12 +133,15 @@ discard_images() {
 
 # An archive is unpacked next to itself first, then into layers: twice its content. The sender states the content's
 # size in images/COMPONENT.size (bytes); without it, compressed archives are taken to hold three times their size.
+# What is there already is noted in $scratch/ready.
 check_space_for_images() {
   need=0
+  : >"$scratch/ready"
   plan_lines "$1" image >"$scratch/space"
   while IFS=$TAB read -r component reference _ diff_ids; do
+    if image_ready "$reference" "$diff_ids"; then printf '%s\n' "$reference" >>"$scratch/ready"; continue; fi
     archive=$(archive_of "$1" "$component")
-    if [ -z "$archive" ] || image_ready "$reference" "$diff_ids"; then continue; fi
+    [ -n "$archive" ] || continue
     size=$(cat "${archive%%.tar*}.size" 2>/dev/null)
     case $size in
       '' | *[!0-9]*) size=$(stat -c %s "$archive") && case $archive in *.tar) ;; *) size=$((size * 3)) ;; esac ;;
@@ -140,10 +152,6 @@ check_space_for_images() {
   free=$(free_bytes "$(engine_root)")
   [ "$need" -le "$free" ] ||
     log_error E_DISK_FULL "loading needs about $need bytes in $(engine_root), $free are free; the running release was not touched"
-}
-
-engine_root() {
-  docker info -f '{{.DockerRootDir}}' 2>/dev/null
 }
 
 free_bytes() {

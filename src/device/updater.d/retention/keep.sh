@@ -100,8 +100,8 @@ used_bytes() {
 
 # layer_sizes: diffID and bytes of every layer in the engine. Its sizes of whole images count a shared base each time.
 layer_sizes() {
-  docker info -f '{{.DockerRootDir}}{{"\t"}}{{.Driver}}' >"$scratch/engine" 2>/dev/null
-  IFS=$TAB read -r root driver <"$scratch/engine" || return 0
+  root=$(engine_root) driver=$(engine_info | engine_text Driver)
+  [ -n "$root" ] || return 0
   for layer in "$root/image/$driver/layerdb/sha256"/*; do
     [ -f "$layer/size" ] || continue
     # Neither file ends in a line feed.

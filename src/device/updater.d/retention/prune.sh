@@ -66,7 +66,7 @@ remove_images() {
 # a container uses stays.
 remove_nameless_images() {
   docker image ls --quiet --no-trunc --filter dangling=true | sort -u | while IFS= read -r image; do
-    layers=$(docker image inspect -f "$layers_format" "$image" 2>/dev/null)
+    layers=$(image_record "$image" | record_layers)
     if [ -n "$layers" ] && grep -qxF -e "$layers" "$scratch/known-layers" && docker image rm "$image" >/dev/null 2>&1; then
       log_info "removed image $image, which had no name"
     fi

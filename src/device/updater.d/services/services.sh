@@ -5,7 +5,7 @@
 compose() {
   compose_id=$1
   shift
-  docker compose --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
+  compose_program --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
 }
 
 check_compose() {
@@ -13,20 +13,21 @@ check_compose() {
     log_error E_COMPOSE "Compose refuses the file of release $1: $(tail_of "$scratch/compose")"
 }
 
-# `docker info` would start every plugin of the client, which takes seconds on a small computer.
-engine_is_up() {
-  docker version -f '{{.Server.Version}}' >/dev/null 2>&1
-}
-
-engine_answers() {
-  engine_is_up || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
-}
-
 # containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash, exit status.
+# The status stands first in a state and in a health (moby, api/types/container).
 containers_of() {
+  filters="%7B%22label%22%3A%5B%22com.docker.compose.project%3D$(project_of "$1")%22%2C%22com.docker.compose.oneoff%3DFalse%22%5D%7D"
   # shellcheck disable=SC2046
-  set -- $(docker ps -aq --filter "label=com.docker.compose.project=$(project_of "$1")" --filter label=com.docker.compose.oneoff=False)
-  [ $# -eq 0 ] || docker inspect -f '{{index .Config.Labels "com.docker.compose.service"}}{{"\t"}}{{.ID}}{{"\t"}}{{.State.Status}}{{"\t"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}{{"\t"}}{{.RestartCount}}{{"\t"}}{{.HostConfig.RestartPolicy.Name}}{{"\t"}}{{index .Config.Labels "com.docker.compose.config-hash"}}{{"\t"}}{{.State.ExitCode}}' "$@" 2>/dev/null
+  set -- $(engine_get "/containers/json?all=1&filters=$filters" | grep -o '"Id":"[0-9a-f]*"' | sed 's/.*:"\(.*\)"/\/containers\/\1\/json/')
+  [ $# -eq 0 ] || engine_get "$@" | awk '
+    function found(key, text,   at) { return match($0, key text) ? substr($0, RSTART + length(key), RLENGTH - length(key)) : "" }
+    /^\{"Id":/ {
+      health = found("\"Health\":{\"Status\":\"", "[a-z]+")
+      OFS = "\t"
+      print found("\"com.docker.compose.service\":\"", "[^\"]*"), found("^{\"Id\":\"", "[0-9a-f]+") , found("\"State\":{\"Status\":\"", "[a-z]+"), \
+        (health == "" || health == "none") ? "-" : health, found("\"RestartCount\":", "[0-9]+"), found("\"RestartPolicy\":{\"Name\":\"", "[a-z-]*"), \
+        found("\"com.docker.compose.config-hash\":\"", "[0-9a-f]*"), found("\"ExitCode\":", "-?[0-9]+")
+    }'
 }
 
 # changed_services ID: those of the plan for which no container with this configuration runs.
