@@ -24,7 +24,7 @@ containers_of() {
     /^\{"Id":/ {
       health = found("\"Health\":{\"Status\":\"", "[a-z]+")
       OFS = "\t"
-      print found("\"com.docker.compose.service\":\"", "[^\"]*"), found("^{\"Id\":\"", "[0-9a-f]+") , found("\"State\":{\"Status\":\"", "[a-z]+"), \
+      print found("\"com.docker.compose.service\":\"", "[^\"]*"), substr($0, 8, 64), found("\"State\":{\"Status\":\"", "[a-z]+"), \
         (health == "" || health == "none") ? "-" : health, found("\"RestartCount\":", "[0-9]+"), found("\"RestartPolicy\":{\"Name\":\"", "[a-z-]*"), \
         found("\"com.docker.compose.config-hash\":\"", "[0-9a-f]*"), found("\"ExitCode\":", "-?[0-9]+")
     }'
