@@ -49,7 +49,7 @@ drop_caches() {
 # prove_image ID COMPONENT REFERENCE DIFFIDS CONFIGDIGEST
 prove_image() {
   if image_whole "$1" "$2" "$3"; then return 0; fi
-  docker image rm "$3" >/dev/null 2>&1
+  remove_image "$3"
   if [ -z "$(archive_of "$1" "$2")" ]; then
     log_error E_IMAGE_DAMAGED "$3 is damaged on this device: $damage. It was discarded; send the release again"
     return 1
@@ -58,7 +58,7 @@ prove_image() {
   load_image "$1" "$2" "$3" "$4" "$5" || return 1
   sync && drop_caches
   if image_whole "$1" "$2" "$3"; then return 0; fi
-  docker image rm "$3" >/dev/null 2>&1
+  remove_image "$3"
   log_error E_IMAGE_DAMAGED "$3 is damaged even after it was loaded again: $damage. The disk is failing, or another image or container holds the damaged layer: remove that one, then send the release again"
 }
 
@@ -78,18 +78,4 @@ image_whole() {
   done <"$scratch/samples"
   remove_trial
   [ -z "$damage" ]
-}
-
-# The engine gives one file as a tar archive; it goes through, nothing is kept. It is asked on its own socket where it has
-# the usual one, because its client takes a second to start on a small board; what is wrong, the client tells in words.
-read_sample() {
-  if [ -S /var/run/docker.sock ] && [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ]; then
-    curl -fsS --unix-socket /var/run/docker.sock -G --data-urlencode "path=/$sample_path" "http://engine/containers/$trial/archive" 2>/dev/null | tar -xOf - 2>/dev/null
-  else
-    copy_sample
-  fi
-}
-
-copy_sample() {
-  docker cp "$trial:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
 }
