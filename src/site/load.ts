@@ -143,7 +143,7 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
       }),
       rollout: await makeRollout(recipe, engine, conditions.scope, recipeProblems),
       ...(dns.length > 0 ? { dns } : {}),
-      requires: recipeRequirements(recipe),
+      requires: withoutEngine ? {} : recipeRequirements(recipe),
       data: { version: dataVersionOf(whole, site), volumes: namesOf(recipe.data.volumes) },
       ...(accounts ? { accounts } : {}),
       ...(host ? { host } : {}),

@@ -28,7 +28,7 @@ export const provision: Verb = {
         return { host: name, ...(packages.length > 0 ? { packages: toInstall } : {}) };
       }) };
     }
-    const outcomes = await visitHosts(context, hostsOf(deployment?.site.hosts ?? [], words(args, 0)), {
+    const outcomes = await visitHosts(context, hostsOf(deployment, words(args, 0)), {
       connect: connectOptions(session, options),
       title: ({ name }) => `Make ${name} ready`,
       visit: async (device, report) => {
