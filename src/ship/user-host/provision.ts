@@ -58,18 +58,19 @@ const bootTexts: Readonly<Record<string, string>> = {
 };
 
 /** @throws ShipError E_PROGRAMS_MISSING, E_WRONG_USER, exit status 3 */
-async function requirePrograms({ name, uid, run }: Connection): Promise<void> {
+async function requirePrograms(connection: Connection): Promise<void> {
+  const { name, uid } = connection;
   const refuse = (code: ShipError['code'], message: string, remedy: string) => new ShipError({ code, message, remedy, exitStatus: ExitStatus.preflight });
   if (uid === 0) throw refuse('E_WRONG_USER', `The login on ${name} is root, and this profile runs everything as the login user`, 'Name an ordinary user for the host, or choose another profile.');
   const script = 'for name; do command -v "$name" >/dev/null || echo "$name"; done; df --output=avail . >/dev/null 2>&1 && stat -c %u . >/dev/null 2>&1 || echo "GNU coreutils"';
-  const { stdout } = await run(['sh', '-c', script, 'sh', ...programs]);
+  const { stdout } = await connection.run(['sh', '-c', script, 'sh', ...programs]);
   const missing = stdout.split('\n').filter(Boolean);
   if (missing.length > 0) throw refuse('E_PROGRAMS_MISSING', `${name} lacks what the updater needs: ${missing.join(', ')}`, 'Ask whoever runs the host to install it.');
 }
 
-async function makeDirectories({ run }: Connection): Promise<void> {
+async function makeDirectories(connection: Connection): Promise<void> {
   const folders = [...new Set(deviceFiles().map(({ target }) => path.posix.dirname(userTarget(target))))].filter((folder) => folder.startsWith(libraryDirectory));
-  await run(['install', '-d', '-m', '0700', stateDirectory, path.posix.dirname(engineFile), userPaths.incomingDirectory, ...folders.sort()]);
+  await connection.run(['install', '-d', '-m', '0700', stateDirectory, path.posix.dirname(engineFile), userPaths.incomingDirectory, ...folders.sort()]);
 }
 
 function userTarget(target: string): string {
@@ -94,9 +95,9 @@ async function layFiles(connection: Connection): Promise<number> {
 }
 
 /** Whole or not at all; whether it was new or different. */
-async function putFile({ run }: Connection, target: string, mode: string, content: Buffer): Promise<boolean> {
+async function putFile(connection: Connection, target: string, mode: string, content: Buffer): Promise<boolean> {
   const script = 'if [ "$(sha256sum <"$1" 2>/dev/null)" = "$3  -" ]; then cat >/dev/null; exit 9; fi; cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
-  const { exitCode } = await run(['sh', '-c', script, 'sh', target, mode, digestOf(content)], { input: content, expect: [9] });
+  const { exitCode } = await connection.run(['sh', '-c', script, 'sh', target, mode, digestOf(content)], { input: content, expect: [9] });
   return exitCode === 0;
 }
 
