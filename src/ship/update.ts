@@ -1,5 +1,4 @@
 import type { Context } from '../context.ts';
-import { devicePaths } from '../device/files.ts';
 import type { HostInventory } from '../device/inventory.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { TokenBucket } from '../host/ssh/connection.ts';
@@ -38,15 +37,15 @@ export async function prepareUpdate(device: Device, release: Release): Promise<P
   const platform = choosePlatform(release, device.host.name, inventory);
   const images = await openImages(release, platform);
   const plan = planUpdate(device.host.name, release, platform, images, inventory);
-  if (inventory.requiresSignature && !plan.isKept && !(await isSigned(release.directory))) throw unsigned(plan);
+  if (inventory.requiresSignature && !plan.isKept && !(await isSigned(release.directory))) throw unsigned(plan, device.paths.allowedSignersFile);
   return { plan, images, inventory };
 }
 
-function unsigned({ host, release }: UpdatePlan): ShipError {
+function unsigned({ host, release }: UpdatePlan, signersFile: string): ShipError {
   return new ShipError({
     code: 'E_SIGNATURE_MISSING',
     message: `${host} takes signed releases only, and ${release} is not signed`,
-    remedy: `Sign it with \`prose-ship release --sign KEY\`; ${devicePaths.allowedSignersFile} on the host lists whose key counts.`,
+    remedy: `Sign it with \`prose-ship release --sign KEY\`; ${signersFile} on the host lists whose key counts.`,
     exitStatus: ExitStatus.preflight,
   });
 }

@@ -75,8 +75,21 @@ sql = {
 }
 {%- endif %}
 archive_expires_after = "{{ archive_days }}d"
+{%- if site.profile == "shared" %}
+
+-- Where they are is known on the host alone: run.sh says it.
+data_path = ENV_PROSE_SHIP_DATA
+certificates = ENV_PROSE_SHIP_CERTIFICATES
+ssl = { cafile = ENV_PROSE_SHIP_TREE .. "/etc/ssl/certs/ca-certificates.crt" }
+interfaces = { {{ bind_address | lua }}{% if bind_address == "0.0.0.0" %}, "::"{% endif %} }
+c2s_ports = { {{ client_port }} }
+{%- if federation %}
+s2s_ports = { {{ server_port }} }
+{%- endif %}
+{%- else %}
 
 certificates = "/var/lib/prosody/certs"
+{%- endif %}
 c2s_require_encryption = true
 s2s_require_encryption = true
 s2s_secure_auth = true
@@ -96,7 +109,7 @@ push_notification_with_body = true
 push_notification_with_sender = true
 {%- endif %}
 {%- if direct_tls %}
-c2s_direct_tls_ports = { 5223 }
+c2s_direct_tls_ports = { {% if site.profile == "shared" %}{{ direct_tls_port }}{% else %}5223{% endif %} }
 {%- endif %}
 {%- if web %}
 
@@ -116,10 +129,10 @@ turn_external_tcp = true
 turn_external_secret = FileLine("/run/secrets/turn_secret")
 {%- endif %}
 {%- if proxy65 %}
-proxy65_ports = { 5000 }
+proxy65_ports = { {% if site.profile == "shared" %}{{ proxy65_port }}{% else %}5000{% endif %} }
 {%- endif %}
 
-pidfile = "/run/prosody/prosody.pid"
+pidfile = {% if site.profile == "shared" %}ENV_PROSE_SHIP_SERVICE .. "/run/prosody.pid"{% else %}"/run/prosody/prosody.pid"{% endif %}
 log = { { levels = { min = {{ log_level | lua }} }, to = "console" } }
 
 VirtualHost {{ site.domain | lua }}

@@ -7,28 +7,16 @@ key_value() {
 
 verb_inventory() {
   make_scratch ask
-  # Somebody at the end of a long line waits for this: what does not depend on each other is asked at the same time.
-  compose_program version --short >"$scratch/compose" 2>/dev/null &
+  ask_engine
   key_value format 1
   key_value updater "$version"
   key_value machine "$(uname -m)"
   device_platforms | while IFS= read -r platform; do key_value platform "$platform"; done
-  engine=$(engine_info | engine_text ServerVersion)
-  if [ -z "$engine" ]; then
-    printf 'updater: the Docker engine does not answer: %s\n' "$(docker info 2>&1 >/dev/null | tail -n 1)" >&2
-    exit 1
-  fi
-  root=$(engine_root) store=$(engine_info | engine_text Driver)
-  case $(engine_info) in *'["driver-type","io.containerd.snapshotter'*) store=containerd ;; esac
-  key_value engine "$engine"
-  key_value store "$store"
-  wait
-  key_value compose "$(cat "$scratch/compose")"
+  report_engine
   report_releases
   report_refusals
   key_value free "$(free_bytes "$STATE_DIR")"
-  key_value engine-free "$(free_bytes "$root")"
-  report_chains "$store" "$root"
+  report_images
 }
 
 # What may keep this device from taking a release.
@@ -53,47 +41,6 @@ report_releases() {
 report_release() {
   recipe=$(plan_lines "$1" recipe)
   key_value release "$1$TAB$(plan_value "$1" version 1)$TAB$(data_version "$1")${recipe:+$TAB$recipe}"
-}
-
-# report_chains STORE ROOT: one line for each name of each image: the layers that an archive for this device may leave out. All
-# images are asked about in one call; one that vanishes meanwhile costs only its own line.
-report_chains() {
-  store=$1 root=$2
-  # shellcheck disable=SC2046
-  set -- $(engine_get /images/json | grep -o '"Id":"sha256:[^"]*"' | sort -u | sed 's/^"Id":"/\/images\//; s/"$/\/json/')
-  [ $# -gt 0 ] || return 0
-  engine_get "$@" | awk '
-    function list(key,   text) {
-      if (!match($0, "\"" key "\":\\[[^]]*\\]")) return ""
-      text = substr($0, RSTART, RLENGTH)
-      gsub(/^[^[]*\[|\]$|"/, "", text)
-      return text
-    }
-    /^\{"Id":"/ { names = list("RepoTags"); gsub(/,/, " ", names); print list("Layers") "\t" names "\t" substr($0, 8, 71) }' >"$scratch/chains"
-  while IFS= read -r line; do
-    chain=${line%%"$TAB"*}
-    names=${line#*"$TAB"}
-    id=${names##*"$TAB"}
-    names=${names%"$TAB"*}
-    [ "$store" != containerd ] || chain=$(stored_prefix "$root" "$chain")
-    [ -n "$chain" ] || continue
-    for name in ${names:-$id}; do key_value chain "$chain$TAB$name"; done
-  done <"$scratch/chains"
-}
-
-# The containerd store finds a left-out layer by the digest of its blob. A pulled image holds gzipped blobs under other
-# digests, so only layers whose uncompressed blob is there may be left out.
-stored_prefix() {
-  prefix=
-  blobs=$(content_store "$1")
-  saved_ifs=$IFS
-  IFS=,
-  for layer in $2; do
-    [ -f "$blobs/${layer#sha256:}" ] || break
-    prefix=$prefix${prefix:+,}$layer
-  done
-  IFS=$saved_ifs
-  printf '%s' "$prefix"
 }
 
 verb_status() {

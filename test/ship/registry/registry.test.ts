@@ -118,6 +118,6 @@ test('the command on the host: values are arguments, never part of the script', 
 });
 
 test('layers are read as the updater on the host reads them', async (t) => {
-  const updater = await readFile(path.resolve(import.meta.dirname, '../../../src/device/updater.d/images/images.sh'), 'utf8');
+  const updater = await readFile(path.resolve(import.meta.dirname, '../../../src/device/updater.d/engine/docker/images.sh'), 'utf8');
   t.true(updater.includes(`\nlayers_format='${layersFormat}'\n`));
 });

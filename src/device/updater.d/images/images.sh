@@ -2,71 +2,6 @@
 # Images: loading archives and proving what came out. `docker load` exits 0 in cases where the image is not usable
 # (containerd store: unpacking failed, parent blobs missing), so only what the engine shows afterwards counts.
 
-# image_record REFERENCE: what the engine knows about it.
-image_record() {
-  engine_get "/images/$1/json"
-}
-
-# record_layers: diffIDs of the record in standard input, with commas.
-record_layers() {
-  grep -o '"Layers":\[[^]]*\]' | sed 's/^"Layers":\[//; s/\]$//; s/"//g'
-}
-
-# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers.
-image_ready() {
-  [ "$(image_record "$1" | record_layers)" = "$2" ]
-}
-
-# record_is_planned FILE CONFIGDIGEST: the configuration of this record (what runs, as whom) is the planned one. The classic
-# store names an image after it, the containerd store after a manifest that names it.
-record_is_planned() {
-  image_id=$(engine_text Id <"$1")
-  [ "$image_id" != "$2" ] || return 0
-  manifest=$(content_store "$(engine_root)")/${image_id#sha256:}
-  [ -f "$manifest" ] || return 1
-  # More than one configuration would be one too many: which of them the engine takes is its affair.
-  [ "$(tr -d ' \t\r\n' <"$manifest" | grep -o '"config":{[^{}]*}' | grep -o '"digest":"[^"]*"')" = "\"digest\":\"$2\"" ]
-}
-
-# content_store ROOT: where the containerd store keeps its blobs.
-content_store() {
-  for blobs in "$1/containerd/daemon" /var/lib/containerd; do
-    blobs=$blobs/io.containerd.content.v1.content/blobs/sha256
-    [ ! -d "$blobs" ] || break
-  done
-  printf '%s' "$blobs"
-}
-
-# The engine lists it, too: on the containerd store an image may be found by its name and yet miss blobs.
-image_listed() {
-  engine_get "/images/json?filters=%7B%22reference%22%3A%5B%22$1%22%5D%7D" | grep -qF -e "\"$1\""
-}
-
-# A container can be made of it: the containerd store shows images whose layers were never unpacked.
-image_usable() {
-  make_trial "$1" || return 1
-  # An engine that ends just now must not keep it when it comes back.
-  remove_trial || { wait_for_engine && remove_trial; }
-}
-
-# The container that is made for this and never started; a run that was killed may have left it, and while it is there its
-# image stays.
-trial=prose-ship-trial
-make_trial() {
-  create_trial "$1" || { remove_trial && create_trial "$1"; }
-}
-
-create_trial() {
-  engine_change POST "/containers/create?name=$trial" "{\"Image\":\"$1\",\"Cmd\":[\"/prose-ship-probe\"]}" >"$scratch/create"
-  ! grep -q '^{"Id":' "$scratch/create" || return 0
-  sed -i 's/^{"message":"\(.*\)"}$/\1/' "$scratch/create"
-  return 1
-}
-
-remove_trial() {
-  engine_change DELETE "/containers/$trial?force=1&v=1" >/dev/null
-}
-
 # all_images_ready ID: prints the references that are missing.
 missing_images() {
   plan_lines "$1" image >"$scratch/images"
@@ -102,14 +37,14 @@ load_image() {
   [ -n "$archive" ] || { log_error E_IMAGE_MISSING "$3 is not on this device and no archive of '$2' was sent"; return 1; }
   log_info "$2: loading ${archive##*/} ($(stat -c %s "$archive") bytes)"
   printf '%s\n' "$3" >>"$scratch/loaded"
-  docker load -i "$archive" >"$scratch/load-output" 2>&1
+  load_archive "$archive" "$3" "$4" "$5" >"$scratch/load-output" 2>&1
   if grep -qi 'no space left on device' "$scratch/load-output"; then
     log_error E_DISK_FULL "the disk became full while $3 was loaded; the running release was not touched"
-  elif ! { image_record "$3" >"$scratch/record" && [ "$(record_layers <"$scratch/record")" = "$4" ]; }; then
+  elif ! image_ready "$3" "$4"; then
     log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
   elif ! image_listed "$3"; then
     log_error E_LOAD_FAILED "the engine does not list $3 after loading ${archive##*/}; it said: $(tail_of "$scratch/load-output")"
-  elif ! record_is_planned "$scratch/record" "$5"; then
+  elif ! image_is_planned "$5"; then
     log_error E_LOAD_FAILED "${archive##*/} gave $3 with another configuration than the planned one"
   elif ! image_usable "$3"; then
     log_error E_LOAD_FAILED "no container can be made of $3: $(tail_of "$scratch/create")"
@@ -118,7 +53,7 @@ load_image() {
 
 # What this run loaded and cannot use; images of other releases are never among them.
 unload_images() {
-  while IFS= read -r reference; do docker image rm "$reference" >/dev/null 2>&1; done <"$scratch/loaded"
+  while IFS= read -r reference; do remove_image "$reference"; done <"$scratch/loaded"
 }
 
 discard_images() {
@@ -127,7 +62,7 @@ discard_images() {
   while IFS=$TAB read -r component reference _; do
     [ -n "$(archive_of "$1" "$component")" ] || continue
     [ "$current" != - ] && plan_lines "$current" image | cut -f 2 | grep -qxF -e "$reference" && continue
-    docker image rm "$reference" >/dev/null 2>&1
+    remove_image "$reference"
   done <"$scratch/discard"
 }
 

@@ -50,7 +50,7 @@ drop_caches() {
 # prove_image ID COMPONENT REFERENCE DIFFIDS CONFIGDIGEST
 prove_image() {
   if image_whole "$1" "$2" "$3"; then return 0; fi
-  docker image rm "$3" >/dev/null 2>&1
+  remove_image "$3"
   if [ -z "$(archive_of "$1" "$2")" ]; then
     log_error E_IMAGE_DAMAGED "$3 is damaged on this device: $damage. It was discarded; send the release again"
     return 1
@@ -60,7 +60,7 @@ prove_image() {
   load_image "$1" "$2" "$3" "$4" "$5" || return 1
   sync && caches_dropped=no
   if image_whole "$1" "$2" "$3"; then return 0; fi
-  docker image rm "$3" >/dev/null 2>&1
+  remove_image "$3"
   log_error E_IMAGE_DAMAGED "$3 is damaged even after it was loaded again: $damage. The disk is failing, or another image or container holds the damaged layer: remove that one, then send the release again"
 }
 
@@ -71,11 +71,10 @@ image_whole() {
   [ ! -s "$scratch/samples" ] || samples_lie_in_folders "$3" || engine_gives_samples "$3"
 }
 
-# samples_lie_in_folders REFERENCE: overlay2 keeps layers as folders, so a sample can be read where it lies, after its pages
-# alone were dropped: all that runs here keeps its own.
+# samples_lie_in_folders REFERENCE: where a store keeps folders, a sample can be read where it lies, after its pages alone were
+# dropped: all that runs here keeps its own.
 samples_lie_in_folders() {
-  image_record "$1" >"$scratch/record"
-  { engine_text UpperDir <"$scratch/record" && engine_text LowerDir <"$scratch/record" | tr ':' '\n'; } >"$scratch/folders"
+  sample_folders "$1" >"$scratch/folders"
   : >"$scratch/sample-sums"
   while IFS=$TAB read -r _ sample_path _ sample_sum; do
     sample_file=$(in_top_folder) && dd if="$sample_file" iflag=nocache count=0 status=none 2>/dev/null || return 1
@@ -108,14 +107,4 @@ engine_gives_samples() {
   done <"$scratch/samples"
   remove_trial
   [ -z "$damage" ]
-}
-
-# The engine gives one file as a tar archive; it goes through, nothing is kept.
-read_sample() {
-  curl -fsS --unix-socket "$ENGINE_SOCKET" -G --data-urlencode "path=/$sample_path" "http://engine/containers/$trial/archive" 2>/dev/null | tar -xOf - 2>/dev/null
-}
-
-# The engine's client tells in words what is wrong.
-copy_sample() {
-  docker cp "$trial:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
 }

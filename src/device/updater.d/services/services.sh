@@ -1,53 +1,6 @@
 # shellcheck shell=sh
 # The stack: what runs, what an update changes, stopping and starting in the plan's order.
 
-# compose ID ARGS: Compose on the files of that release; it never builds, pulls or asks.
-compose() {
-  compose_id=$1
-  shift
-  compose_program --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
-}
-
-check_compose() {
-  compose "$1" config --quiet >"$scratch/compose" 2>&1 ||
-    log_error E_COMPOSE "Compose refuses the file of release $1: $(tail_of "$scratch/compose")"
-}
-
-# containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash, exit status.
-# The status stands first in a state and in a health (moby, api/types/container).
-containers_of() {
-  filters="%7B%22label%22%3A%5B%22com.docker.compose.project%3D$(project_of "$1")%22%2C%22com.docker.compose.oneoff%3DFalse%22%5D%7D"
-  # shellcheck disable=SC2046
-  set -- $(engine_get "/containers/json?all=1&filters=$filters" | grep -o '"Id":"[0-9a-f]*"' | sed 's/.*:"\(.*\)"/\/containers\/\1\/json/')
-  [ $# -eq 0 ] || engine_get "$@" | awk '
-    function found(key, text,   at) { return match($0, key text) ? substr($0, RSTART + length(key), RLENGTH - length(key)) : "" }
-    /^\{"Id":/ {
-      health = found("\"Health\":{\"Status\":\"", "[a-z]+")
-      OFS = "\t"
-      print found("\"com.docker.compose.service\":\"", "[^\"]*"), substr($0, 8, 64), found("\"State\":{\"Status\":\"", "[a-z]+"), \
-        (health == "" || health == "none") ? "-" : health, found("\"RestartCount\":", "[0-9]+"), found("\"RestartPolicy\":{\"Name\":\"", "[a-z-]*"), \
-        found("\"com.docker.compose.config-hash\":\"", "[0-9a-f]*"), found("\"ExitCode\":", "-?[0-9]+")
-    }'
-}
-
-# changed_services ID: those of the plan for which no container with this configuration runs.
-# A one-shot service that has ended with exit status 0 has nothing more to do.
-changed_services() {
-  compose "$1" config --hash '*' >"$scratch/hashes" 2>/dev/null || return 1
-  containers_of "$1" >"$scratch/containers"
-  plan_lines "$1" oneshot >"$scratch/oneshots"
-  plan_services "$1" | awk -v hashes="$scratch/hashes" -v containers="$scratch/containers" -v oneshots="$scratch/oneshots" '
-    BEGIN {
-      while ((getline line < oneshots) > 0) once[line] = 1
-      while ((getline line < hashes) > 0) { split(line, field, " "); wanted[field[1]] = field[2] }
-      while ((getline line < containers) > 0) {
-        split(line, field, "\t")
-        if (field[3] == "running" || (field[1] in once && field[3] == "exited" && field[8] == 0)) running[field[1], field[7]] = 1
-      }
-    }
-    wanted[$0] == "" || !(($0, wanted[$0]) in running)'
-}
-
 # stop_services ID SERVICES: stops the containers of SERVICES and of services that release ID does not know at all;
 # in the reverse start order of the release that runs them.
 stop_services() {
@@ -74,7 +27,7 @@ stop_service() {
   awk -F'\t' -v service="$1" '$1 == service && $3 != "exited" && $3 != "created" { print $2 }' "$scratch/containers" >"$scratch/stopping"
   while IFS= read -r container; do
     log_info "stopping $1"
-    if ! docker stop "$container" >"$scratch/stop" 2>&1; then
+    if ! stop_container "$container" >"$scratch/stop" 2>&1; then
       log_error E_STOP_FAILED "$1 does not stop: $(tail_of "$scratch/stop")"
       return 1
     fi
@@ -122,13 +75,6 @@ start_idle() {
     BEGIN { while ((getline line < oneshots) > 0) once[line] = 1 }
     $3 == "exited" && $6 != "no" && !($1 in once) { print $2 }' "$scratch/containers" >"$scratch/idle"
   while IFS= read -r container; do
-    docker start "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
+    start_container "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
   done <"$scratch/idle"
-}
-
-up() {
-  up_id=$1
-  shift
-  compose "$up_id" up --detach --no-build --pull never --no-deps --quiet-pull "$@" >"$scratch/up" 2>&1 ||
-    log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up" 5)"
 }

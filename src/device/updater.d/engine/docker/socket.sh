@@ -25,14 +25,6 @@ engine_text() {
   grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4
 }
 
-engine_is_up() {
-  [ "$(engine_get /_ping)" = OK ]
-}
-
-engine_answers() {
-  engine_is_up || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
-}
-
 # What does not change while a run lasts is asked once.
 engine_info() {
   [ -s "$scratch/engine-info" ] || engine_get /info >"$scratch/engine-info"
