@@ -64,6 +64,17 @@ changed_services() {
     wanted[$0] == "" || !(($0, wanted[$0]) in running)'
 }
 
+# make_first_containers ID SERVICES: where there is none of them yet, all at once; $scratch/made tells them as containers_of
+# does. Compose alone takes ten seconds a call on a small board; what goes wrong here is told by the `up` that follows.
+make_first_containers() {
+  first_id=$1
+  shift
+  : >"$scratch/made"
+  [ $# -gt 0 ] && [ -z "$(containers_of "$first_id")" ] || return 0
+  compose "$first_id" up --no-start --no-build --pull never --no-deps --quiet-pull "$@" >"$scratch/up" 2>&1 || return 0
+  containers_of "$first_id" >"$scratch/made"
+}
+
 # A container's own signal and grace period hold.
 stop_container() {
   docker stop "$1"
