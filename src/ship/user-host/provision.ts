@@ -93,7 +93,8 @@ async function layFiles(connection: Connection): Promise<number> {
     changed += 1;
   }
   different.finalize();
-  if (changed > 0) await connection.run(['sh', '-c', layScript, 'sh', libraryDirectory], { input: different });
+  const stream = await Array.fromAsync(different as AsyncIterable<Buffer>);
+  if (changed > 0) await connection.run(['sh', '-c', layScript, 'sh', libraryDirectory], { input: Buffer.concat(stream) });
   const ours = files.flatMap(({ target }) => ['!', '-path', userTarget(target)]);
   await connection.run(['find', `${libraryDirectory}/updater.d`, '-type', 'f', ...ours, '-delete']);
   return changed + Number(isNew);
