@@ -74,6 +74,7 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   avahi: ['avahi-daemon'],
   // The program alone: the package dnsmasq would also start it.
   dnsmasq: ['dnsmasq-base'],
+  cron: ['cron'],
   bind: ['bind9'],
   'bind-check': ['bind9-utils'],
   locales: ['locales'],

@@ -56,6 +56,7 @@ export type Part =
   | 'nftables'
   | 'avahi'
   | 'dnsmasq'
+  | 'cron'
   | 'bind'
   | 'bind-check'
   | 'locales'

@@ -62,7 +62,13 @@ export async function checkHost(device: Device, { plan, inventory }: PreparedUpd
     if (!(error instanceof ShipError) || error.code !== 'E_HOST_DISK_FULL') throw error;
     preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
   }
-  if (options.transport === 'registry' && plan.sendBytes > 0) await checkTunnel(device);
+  if (options.transport !== 'registry' || plan.sendBytes === 0) return;
+  if (device.host.engine === 'none') throw nothingPulls(device.host.name);
+  await checkTunnel(device);
+}
+
+function nothingPulls(host: string): ShipError {
+  return new ShipError({ code: 'E_NO_ENGINE', message: `${host} has no engine that could pull images`, remedy: 'Leave out `transport: registry`: images go there as files.', exitStatus: ExitStatus.preflight });
 }
 
 /** Checks, uploads, loads; with `rollout` also moves the host over to the release, behind the gate. */

@@ -112,6 +112,7 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
   const packages = recipePackages(recipe);
   const profile = site.profile === undefined ? undefined : recipe.profiles?.[site.profile];
   const withoutEngine = profile?.engine === 'none';
+  if (withoutEngine && site.os) siteProblems.add(['os'], 'E_NEEDS_ENGINE', `A card has an engine, and the profile '${site.profile ?? ''}' is for hosts without one`, 'Remove `os`, or choose another profile.');
   const processes = withoutEngine ? await makeProcesses(recipe, conditions) : undefined;
   return {
     site: {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { pack } from 'tar-stream';
 import { deviceFiles, devicePaths, userPaths } from '../../device/files.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import type { Connection } from '../../host/ssh/connection.ts';
@@ -77,22 +78,39 @@ function userTarget(target: string): string {
   return target.replace(devicePaths.libraryDirectory, libraryDirectory);
 }
 
-/** How many files were new or different; the program itself comes last. */
+/** How many files were new or different. What differs comes in one stream, and takes its place file by file, the program last. */
 async function layFiles(connection: Connection): Promise<number> {
   const files = deviceFiles().filter(({ target }) => target !== devicePaths.unit);
-  let changed = Number(await putFile(connection, engineFile, '0600', Buffer.from('none\n')));
+  const isNew = await putFile(connection, engineFile, '0600', Buffer.from('none\n'));
   const { stdout } = await connection.run(['sh', '-c', 'sha256sum -- "$@" 2>/dev/null; :', 'sh', ...files.map(({ target }) => userTarget(target))]);
   const there = new Map(stdout.split('\n').map((line) => [line.slice(66), line.slice(0, 64)]));
+  const different = pack();
+  let changed = 0;
   for (const { source, target, mode } of files) {
     const content = await readFile(source);
     if (there.get(userTarget(target)) === digestOf(content)) continue;
-    await putFile(connection, userTarget(target), mode.toString(8).padStart(4, '0'), content);
+    different.entry({ name: path.posix.relative(devicePaths.libraryDirectory, target), mode }, content);
     changed += 1;
   }
+  different.finalize();
+  const stream = await Array.fromAsync(different as AsyncIterable<Buffer>);
+  if (changed > 0) await connection.run(['sh', '-c', layScript, 'sh', libraryDirectory], { input: Buffer.concat(stream) });
   const ours = files.flatMap(({ target }) => ['!', '-path', userTarget(target)]);
   await connection.run(['find', `${libraryDirectory}/updater.d`, '-type', 'f', ...ours, '-delete']);
-  return changed;
+  return changed + Number(isNew);
 }
+
+const layScript = `
+set -e
+new=$1.new
+rm -rf "$new"
+mkdir "$new"
+tar --extract --file=- --directory="$new"
+sync
+(cd "$new" && find . -type f ! -path ./updater) | while IFS= read -r file; do mv -f "$new/$file" "$1/$file" || exit 1; done
+[ ! -f "$new/updater" ] || mv -f "$new/updater" "$1/updater"
+rm -rf "$new"
+`;
 
 /** Whole or not at all; whether it was new or different. */
 async function putFile(connection: Connection, target: string, mode: string, content: Buffer): Promise<boolean> {

@@ -38,7 +38,7 @@ load_image() {
   log_info "$2: loading ${archive##*/} ($(stat -c %s "$archive") bytes)"
   printf '%s\n' "$3" >>"$scratch/loaded"
   load_archive "$archive" "$3" "$4" "$5" >"$scratch/load-output" 2>&1
-  if grep -qi 'no space left on device' "$scratch/load-output"; then
+  if grep -qi -e 'no space left on device' -e 'disk quota exceeded' "$scratch/load-output"; then
     log_error E_DISK_FULL "the disk became full while $3 was loaded; the running release was not touched"
   elif ! image_ready "$3" "$4"; then
     log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
