@@ -1,12 +1,10 @@
 import test from 'ava';
 import { FaultBench } from './bench/fault-bench.ts';
-import { planScenarios, titleOf, type Store } from './matrix/scenarios.ts';
+import { planScenarios, stores, titleOf } from './matrix/scenarios.ts';
 import { runScenario } from './matrix/run-scenario.ts';
 import { beginAccount, recordOutcome, recordStore } from './matrix/account.ts';
 
 /** The whole kill matrix, half an hour; `npm run test:faults`. Needs root, Linux, dockerd, sshd, python3; fails without. */
-const stores: readonly Store[] = ['overlay2', 'containerd'];
-
 test.before('a fresh account', beginAccount);
 
 for (const store of stores) {
