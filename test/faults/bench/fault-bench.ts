@@ -23,8 +23,10 @@ export interface Verdict {
 const budget = { releases: 2, logs: 21 };
 /** Room for a release of four megabytes, its images unpacked, and the copies of the data. */
 const diskMiB = 256;
+/** PROSE_SHIP_FAULTS_PATIENCE=5: that many times longer, for single scenarios on a machine that is busy with other things. */
+export const patience = Number(process.env['PROSE_SHIP_FAULTS_PATIENCE'] ?? 1);
 /** However busy the machine is. */
-const patienceMs = 240_000;
+const patienceMs = patience * 240_000;
 const folder = import.meta.dirname;
 const wire = '/var/tripwire';
 const acknowledged = '/var/acknowledged';
@@ -81,7 +83,7 @@ export class FaultBench {
     this.#count += 1;
     const version = `1.${this.#count}.0`;
     const dataVersion = this.#dataVersion + (dataChanges ? 1 : 0);
-    return recordsRelease(this.#directory, { version, pageVersion: alone ? this.#pageVersion : version, dataVersion, ...more });
+    return recordsRelease(this.#directory, { version, pageVersion: alone ? this.#pageVersion : version, dataVersion, gateSeconds: patience * 20, ...more });
   }
 
   /** Takes the end of a scenario as the beginning of the next. */
@@ -103,7 +105,7 @@ export class FaultBench {
   }
 
   /** Waits until the updater stands at the point. */
-  async tripped(withinMs = 60_000): Promise<void> {
+  async tripped(withinMs = patience * 60_000): Promise<void> {
     const file = path.join(this.device.host.root, wire, 'tripped');
     for (let waitedMs = 0; !existsSync(file); waitedMs += 10) {
       if (waitedMs > withinMs) throw new Error(`The point was not reached: ${await this.log()}`);
@@ -119,7 +121,7 @@ export class FaultBench {
   }
 
   /** Waits until no updater is at work, nor the guard of one, nor the boot that an engine's start calls for. */
-  async settled(withinSeconds = 90): Promise<void> {
+  async settled(withinSeconds = patience * 90): Promise<void> {
     const busy = `pgrep -f '/updater [gb](uard|oot)( |$)' || ! flock -n ${devicePaths.stateDirectory}/lock true`;
     const { exitCode } = await this.device.host.exec(`timeout ${withinSeconds} sh -c "while ${busy}; do sleep 0.1; done"`, { timeoutMs: (withinSeconds + 10) * 1000 });
     if (exitCode !== 0) throw new Error(`The updater does not end: ${await this.log()}`);
@@ -187,7 +189,7 @@ export class FaultBench {
   async observe(expected: { releases: readonly Release[]; strict: boolean; waitSeconds: number }): Promise<Verdict> {
     const request = JSON.stringify({ ...expected, releases: expected.releases.map(({ manifest }) => manifest.id), acknowledged, forgiven: this.forgiven, budget, wayBack: true });
     const observer = await readFile(path.join(folder, 'observer.py'), 'utf8');
-    const { stdout, stderr } = await this.device.host.exec(['python3', '-', request], { input: observer, timeoutMs: 60_000 });
+    const { stdout, stderr } = await this.device.host.exec(['python3', '-', request], { input: observer, timeoutMs: patience * 60_000 });
     if (!stdout.startsWith('{')) throw new Error(`The observer failed: ${stderr}`);
     return JSON.parse(stdout) as Verdict;
   }

@@ -19,6 +19,8 @@ export interface RecordsRelease {
   /** Of the component `page`. */
   readonly pageVersion: string;
   readonly dataVersion: number;
+  /** How long its gate may take. */
+  readonly gateSeconds: number;
   /** A release whose gate never passes. */
   readonly failing: boolean;
   /** It has files for the host itself, which reader.sh there takes in. */
@@ -52,7 +54,7 @@ echo "$QUERY_STRING" >>/data/records && $b sync /data/records && [ "$($b tail -n
 printf 'Content-Type: text/plain\\r\\n\\r\\nkept %s\\n' "$($b cat /www/version)"
 `;
 
-export async function recordsRelease(directory: string, { version, pageVersion, dataVersion, failing, hostFiles, ballastKiB }: RecordsRelease): Promise<Release> {
+export async function recordsRelease(directory: string, { version, pageVersion, dataVersion, gateSeconds, failing, hostFiles, ballastKiB }: RecordsRelease): Promise<Release> {
   const context = createContext();
   const place = path.join(directory, version);
   await mkdir(path.join(place, 'recipe'), { recursive: true });
@@ -75,7 +77,7 @@ export async function recordsRelease(directory: string, { version, pageVersion, 
       `  page: {image: example/page, version: '${pageVersion}', source: ., dockerfile: Dockerfile}`,
       `  records: {image: example/records, version: '${version}', source: ., dockerfile: Dockerfile}`,
       'rollout:',
-      `  timeoutSeconds: ${failing ? 1 : 20}`,
+      `  timeoutSeconds: ${failing ? 1 : gateSeconds}`,
       '  soakSeconds: 0',
       '  services:',
       `    - {name: page, component: page, probes: [${probe(pagePort, failing ? 'nothing' : 'version')}]}`,

@@ -5,9 +5,9 @@ import { execa } from 'execa';
 import { devicePaths } from '../../../src/device/files.ts';
 import type { Release } from '../../../src/release/read-release.ts';
 import { entry, node } from '../../support/command-line.ts';
-import type { FaultBench } from '../bench/fault-bench.ts';
+import { patience, type FaultBench } from '../bench/fault-bench.ts';
 import { layDown } from '../bench/records-release.ts';
-import { needsBoot, points, stores, type End, type Fault, type Scenario } from './scenarios.ts';
+import { needsBoot, points, stores, titleOf, type End, type Fault, type Scenario } from './scenarios.ts';
 
 export interface Outcome {
   /** Which release runs in the end. */
@@ -22,8 +22,23 @@ export interface Outcome {
   readonly log: string;
 }
 
+/** A scenario that hangs must not go on beside the next one: whoever gets this error destroys the bench. */
+const boundMs = patience * 240_000;
+
 /** Brings a release onto the host, does the harm at the point, and lets the observer judge. */
 export async function runScenario(bench: FaultBench, scenario: Scenario): Promise<Outcome> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error(`${titleOf(scenario)}: no end in ${boundMs / 1000} s`));
+    }, boundMs);
+  });
+  return Promise.race([carryOut(bench, scenario), late]).finally(() => {
+    clearTimeout(timer);
+  });
+}
+
+async function carryOut(bench: FaultBench, scenario: Scenario): Promise<Outcome> {
   const startedAt = performance.now();
   const old = bench.current;
   const { dataChanges, hostFiles, alone, point, fault } = scenario;
