@@ -47,8 +47,9 @@ export function partialPaths(file: string, { digest }: Pick<ResumableSource, 'di
   return { partial: `${name}.part`, map: `${name}.chunks` };
 }
 
-/** Of a partial upload, whatever the file gets in the end; no usual umask takes anything of it away. */
-const ownersMode = 0o600;
+/** What is on its way is nobody else's business. No usual umask takes any of these bits away. */
+const partialMode = 0o600;
+
 /** How long an interrupted upload may take to record what has arrived. */
 const lastRecordTimeoutMs = 2_000;
 
@@ -62,9 +63,9 @@ export async function sendMissing(
   options: ResumableOptions,
 ): Promise<void> {
   const names = partialPaths(file, source);
-  const mode = options.mode ?? ownersMode;
+  const mode = options.mode ?? partialMode;
   const open = (name: string) =>
-    session.guard(() => request<Buffer>((callback) => sftp.open(name, map.isFresh ? 'w' : 'r+', { mode: ownersMode }, callback)));
+    session.guard(() => request<Buffer>((callback) => sftp.open(name, map.isFresh ? 'w' : 'r+', { mode: partialMode }, callback)));
   const [handle, mapHandle] = await Promise.all([open(names.partial), open(names.map)]);
   const { content } = map;
   // Not waited for before the blocks: the server takes it before any later write to the map.
@@ -85,11 +86,8 @@ export async function sendMissing(
     await session.guard(() => recorder.settled());
     recorder.throwIfFailed();
     // The last chunks are not recorded: the file gets its name right after this.
-    const steps = () => [
-      ...(mode === ownersMode ? [] : [request((callback) => sftp.fchmod(handle, mode, callback))]),
-      ...(options.isProvenLater ? [] : [flush(sftp, handle)]),
-    ];
-    await session.guard(() => Promise.all(steps()));
+    const changed = () => (mode === partialMode ? undefined : request((callback) => sftp.fchmod(handle, mode, callback)));
+    await session.guard(() => Promise.all([changed(), options.isProvenLater ? undefined : flush(sftp, handle)]));
   } catch (error) {
     // After an abort the connection still stands: what has arrived need not be sent again.
     if (!session.lost.aborted) await Promise.race([recorder.record(), timeout(lastRecordTimeoutMs)]);
