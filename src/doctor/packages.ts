@@ -76,6 +76,8 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   dnsmasq: ['dnsmasq-base'],
   bind: ['bind9'],
   'bind-check': ['bind9-utils'],
+  certbot: ['certbot'],
+  pebble: ['pebble'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

@@ -58,6 +58,8 @@ export type Part =
   | 'dnsmasq'
   | 'bind'
   | 'bind-check'
+  | 'certbot'
+  | 'pebble'
   | 'locales'
   | 'libc-bin'
   | 'tzdata'

@@ -31,6 +31,8 @@ const rows: readonly Row[] = [
   ['named', 'named', 'answers with the zone file that `dns` prints', program('named'), 'bind'],
   ['named-checkzone', 'named-checkzone', 'a second reader of zone files', program('named-checkzone'), 'bind-check'],
   ['dnsmasq', 'dnsmasq', 'answers with the configuration that `dns` prints', program('dnsmasq'), 'dnsmasq'],
+  ['certbot', 'certbot', 'gets the certificates of the recipe prosody', program('certbot'), 'certbot'],
+  ['pebble', 'pebble', 'the authority that it gets them from', program('pebble'), 'pebble'],
   ['localedef', 'localedef', "makes a card's locale", program('localedef'), 'libc-bin'],
   ['useradd', 'useradd', 'users of throw-away hosts', program('useradd'), 'passwd'],
   ['systemctl', 'systemctl', "enables a card's units", program('systemctl'), 'systemd'],

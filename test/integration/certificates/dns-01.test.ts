@@ -64,7 +64,7 @@ test.serial('a provider that refuses is told, and the token is not', async (t) =
 
 test.serial('a program of the host puts records anywhere', async (t) => {
   await acme.must(`cp /srv/acme/token /var/lib/prose-ship/secrets/challenge_token
-    printf '%s\\n' '#!/bin/sh' 'printf "url = %s/update?domains=own&token=%s&txt=%s" ${providerUrl} "$(cat "$TOKEN_FILE")" "$3" | curl --silent --show-error --fail --config -' 'echo "$1 $2" >>/srv/acme/called' >/usr/local/sbin/own-dns
+    printf '%s\\n' '#!/bin/sh' 'curl --silent --show-error --fail --get --data domains=own --data-urlencode "token@$TOKEN_FILE" --data-urlencode "txt=$3" ${providerUrl}/update' 'echo "$1 $2" >>/srv/acme/called' >/usr/local/sbin/own-dns
     chmod 755 /usr/local/sbin/own-dns`);
   await acme.layFiles(site(['rooms: false', 'challenge_command: /usr/local/sbin/own-dns']));
   const { exitCode, stderr } = await acme.host.exec(`${script} issue`);

@@ -130,19 +130,19 @@ test.serial('who changes to dns-01 is asked so from then on, with the token wher
 });
 
 test.serial('the check names what is wanted and what is found: other names, an end that comes', async (t) => {
-  const put = async (name: string, days: string) => acme.must(`mkdir -p /tmp/own/example.org /tmp/ca && cd /tmp/ca && : >index && echo 01 >serial
+  const put = async (serial: string, name: string, days: string) => acme.must(`mkdir -p /tmp/own/example.org /tmp/ca && cd /tmp/ca && : >index && echo ${serial} >serial
     openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x -keyout /tmp/own/example.org/privkey.pem -out request
     printf '[ca]\\ndefault_ca = it\\n[it]\\ndatabase = index\\nserial = serial\\nnew_certs_dir = .\\ndefault_md = sha256\\npolicy = any\\nx509_extensions = names\\n[any]\\ncommonName = supplied\\n[names]\\nsubjectAltName = DNS:${name}\\n' >settings
     openssl ca -batch -config settings -cert /srv/acme/ca.crt -keyfile /srv/acme/ca.key -in request -notext -out /tmp/own/example.org/fullchain.pem ${days}
     ${script} deploy /tmp/own/example.org`);
   const before = await shown();
-  await put('chat.example.net', '-days 60');
+  await put('A1', 'chat.example.net', '-days 60');
   t.deepEqual(covered(await shown(before.serialNumber)), ['chat.example.net']);
   t.deepEqual(await complaints(), ['nginx shows for example.org a certificate that does not cover it, but: chat.example.net']);
   const end = new Date(Date.now() + 10 * 86_400_000);
   const day = end.toISOString().slice(0, 10);
-  await put('example.org', `-startdate "$(date -u -d '-80 days' +%Y%m%d000000Z)" -enddate ${day.replaceAll('-', '')}000000Z`);
-  await shown('01');
+  await put('A2', 'example.org', `-startdate "$(date -u -d '-80 days' +%Y%m%d000000Z)" -enddate ${day.replaceAll('-', '')}000000Z`);
+  await shown('A1');
   t.deepEqual(await complaints(), [`nginx shows for example.org a certificate that ends on ${day} and was not renewed`]);
   await succeeds(t, `${script} issue`);
 });

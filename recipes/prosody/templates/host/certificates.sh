@@ -177,6 +177,10 @@ ask() {
     [ -e "$tls/.asked-$lineage" ] || echo "$how" >"$tls/.asked-$lineage"
     [ "$(cat "$tls/.asked-$lineage")" = "$how" ] || force=--force-renewal
     [ -n "$force" ] || return 0
+    {%- if certificate_challenge == "dns-01" %}
+    PROSE_COMPLAINTS=$(mktemp)
+    export PROSE_COMPLAINTS
+    {%- endif %}
     # shellcheck disable=SC2086 # a list
     certbot certonly --quiet --non-interactive --agree-tos $force {% if certificate_email != "" %}--email {{ certificate_email }}{% else %}--register-unsafely-without-email{% endif %} \
         {% if certificate_server != "" %}--server {{ certificate_server }} {% endif %}
@@ -187,8 +191,11 @@ ask() {
         {%- else -%}
         --standalone
         {%- endif %} --cert-name "$lineage" $domains ||
-        { echo "no certificate for $*; what was there stays. More in /var/log/letsencrypt/letsencrypt.log" >&2 && return 1; }
+        { {% if certificate_challenge == "dns-01" %}sort -u "$PROSE_COMPLAINTS" >&2; rm -f "$PROSE_COMPLAINTS"; {% endif %}echo "no certificate for $*; what was there stays. More in /var/log/letsencrypt/letsencrypt.log" >&2 && return 1; }
     echo "$how" >"$tls/.asked-$lineage"
+    {%- if certificate_challenge == "dns-01" %}
+    rm -f "$PROSE_COMPLAINTS"
+    {%- endif %}
 }
 
 issue() {

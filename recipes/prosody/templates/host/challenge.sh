@@ -4,6 +4,8 @@
 # usage: {{ site.name }}-challenge add | remove, with CERTBOT_DOMAIN and CERTBOT_VALIDATION in the environment
 set -eu
 umask 077
+# certbot keeps to itself what a hook complains of.
+[ -z "${PROSE_COMPLAINTS:-}" ] || exec 2>>"$PROSE_COMPLAINTS"
 record=_acme-challenge.${CERTBOT_DOMAIN:?certbot sets it}
 value=${CERTBOT_VALIDATION:?certbot sets it}
 case $1 in add | remove) ;; *) exit 2 ;; esac
@@ -18,10 +20,12 @@ export TOKEN_FILE
 {%- assign secret = "challenge_token" %}
 {%- if challenge_url == "" %}{% assign secret = "ddns_token" %}{% endif %}
 {%- if challenge_url == "" or challenge_token %}
-token=$(cat "${PROSE_CHALLENGE_TOKEN:-{{ secret | secret_file }}}")
+token=$(cat {{ secret | secret_file }})
 case $token in
     '' | *[!A-Za-z0-9._~=+/@%^*-]*) echo 'the secret {{ secret }} holds characters that would have to be quoted; choose another one' >&2 && exit 1 ;;
 esac
+# A bare plus would be a space.
+token=$(printf %s "$token" | sed -e 's/%/%25/g' -e 's/+/%2B/g' -e 's/\^/%5E/g')
 {%- endif %}
 {%- if challenge_url == "" %}
 {%- assign label = host_name | replace: ".duckdns.org", "" | split: "." | last %}
