@@ -90,6 +90,21 @@ test('what is doubtful is told', async (t) => {
   ]);
 });
 
+test('with dns-01 no port is open for the authority, and no name needs an address for it', async (t) => {
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me';
+  const facts = async (challenge: readonly string[]) => {
+    const { deployment } = await load(t, site('public', [...open, 'turn: false', 'web: false', 'uploads: false', ...challenge], `os: {authorizedKeys: ['${key}']}\n`));
+    const { site: { os }, recipe: { dns = [], host } } = deployment;
+    return {
+      port80: os?.ports.some(({ port }) => port === 80),
+      aliases: dns.filter(({ data }) => data.type === 'CNAME').map(({ name }) => name),
+      hook: host?.files.some(({ path: target }) => target.endsWith('-challenge')),
+    };
+  };
+  t.deepEqual(await facts([]), { port80: true, aliases: ['groups.example.org', 'proxy.example.org'], hook: false });
+  t.deepEqual(await facts(['certificate_challenge: dns-01', 'challenge_command: /usr/local/sbin/own-dns']), { port80: false, aliases: [], hook: true });
+});
+
 async function load(t: ExecutionContext, files: Readonly<Record<string, string>>) {
   const warnings: string[] = [];
   const directory = await temporarySite(t, files);
