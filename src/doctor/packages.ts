@@ -77,6 +77,8 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   cron: ['cron'],
   bind: ['bind9'],
   'bind-check': ['bind9-utils'],
+  certbot: ['certbot'],
+  pebble: ['pebble'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

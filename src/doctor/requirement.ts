@@ -59,6 +59,8 @@ export type Part =
   | 'cron'
   | 'bind'
   | 'bind-check'
+  | 'certbot'
+  | 'pebble'
   | 'locales'
   | 'libc-bin'
   | 'tzdata'

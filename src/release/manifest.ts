@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
-import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, ProcessPolicy, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
+import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, HostCheck, ProcessPolicy, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
 
 /**
  * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs
@@ -42,6 +42,7 @@ export interface ReleaseHost {
   readonly files: readonly ReleaseHostFile[];
   /** In the order in which they run. */
   readonly actions: readonly HostAction[];
+  readonly checks?: readonly HostCheck[];
 }
 
 export interface ReleaseHostFile {

@@ -32,6 +32,8 @@ const rows: readonly Row[] = [
   ['named-checkzone', 'named-checkzone', 'a second reader of zone files', program('named-checkzone'), 'bind-check'],
   ['dnsmasq', 'dnsmasq', 'answers with the configuration that `dns` prints', program('dnsmasq'), 'dnsmasq'],
   ['cron', 'cron', 'starts services after a restart of a host without root', program('cron'), 'cron'],
+  ['certbot', 'certbot', 'gets the certificates of the recipe prosody', program('certbot'), 'certbot'],
+  ['pebble', 'pebble', 'the authority that it gets them from', program('pebble'), 'pebble'],
   ['localedef', 'localedef', "makes a card's locale", program('localedef'), 'libc-bin'],
   ['useradd', 'useradd', 'users of throw-away hosts', program('useradd'), 'passwd'],
   ['systemctl', 'systemctl', "enables a card's units", program('systemctl'), 'systemd'],
