@@ -68,6 +68,11 @@ authentication = "internal_hashed"
 storage = {% if storage == "internal" %}"internal"{% else %}"sql"{% endif %}
 {%- if storage == "sqlite" %}
 sql = { driver = "SQLite3", database = "prosody.sqlite" }
+{%- elsif storage == "postgresql" and database_host == "" %}
+sql = {
+    driver = "PostgreSQL", host = "database", port = 5432, database = {{ database_name | lua }}, username = {{ database_user | lua }},
+    password = FileLine("/run/secrets/postgresql_secret"),
+}
 {%- elsif storage == "postgresql" %}
 sql = {
     driver = "PostgreSQL", host = {{ database_host | lua }}, port = {{ database_port }}, database = {{ database_name | lua }}, username = {{ database_user | lua }},
