@@ -76,6 +76,10 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   dnsmasq: ['dnsmasq-base'],
   bind: ['bind9'],
   'bind-check': ['bind9-utils'],
+  // It starts only where systemd runs, or where its defaults file says so.
+  coturn: ['coturn'],
+  // aiohttp is only recommended by it.
+  slixmpp: ['python3-slixmpp', 'python3-aiohttp'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

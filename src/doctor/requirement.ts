@@ -58,6 +58,8 @@ export type Part =
   | 'dnsmasq'
   | 'bind'
   | 'bind-check'
+  | 'coturn'
+  | 'slixmpp'
   | 'locales'
   | 'libc-bin'
   | 'tzdata'
