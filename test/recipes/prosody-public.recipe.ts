@@ -110,7 +110,7 @@ test.serial('web clients find BOSH and the WebSocket, and have a session each wa
   for (const { jid } of [bosh, websocket]) t.true(jid.startsWith(`${bert.jid}/`), jid);
   const plain = await laptop.run(['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code} %{redirect_url}', `http://${hostName}/http-bind`]);
   t.is(plain.stdout, `301 https://${hostName}/http-bind`);
-  t.not((await laptop.run(['curl', '-sS', '-m', '5', `http://${hostName}:5280/`])).exitCode, 0, 'only nginx reaches Prosody’s own port');
+  t.not((await laptop.run(['curl', '-sS', '-m', '5', `http://${hostName}:5280/`])).exitCode, 0, 'only nginx reaches the own port of Prosody');
 });
 
 test.serial('clients get credentials for calls, which coturn takes; with wrong ones it relays nothing', async (t) => {
@@ -175,7 +175,7 @@ test.serial('logs prints what services say', async (t) => {
   for (const { password } of people) t.false(stdout.includes(password));
 });
 
-test.serial('an update keeps accounts, archives and the database’s password; the backup has its data', async (t) => {
+test.serial('an update keeps accounts, archives and the password of the database; the backup has its data', async (t) => {
   t.timeout(10 * 60_000);
   const before = await chat.inside('docker inspect -f "{{.Id}}" chat-database-1; cat /var/lib/prose-ship/secrets/*');
   await chat.update('1.0.1', site({ welcome_message: 'Hello!' }));
