@@ -79,6 +79,10 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   'bind-check': ['bind9-utils'],
   certbot: ['certbot'],
   pebble: ['pebble'],
+  // It starts only where systemd runs, or where its defaults file says so.
+  coturn: ['coturn'],
+  // aiohttp is only recommended by it.
+  slixmpp: ['python3-slixmpp', 'python3-aiohttp'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

@@ -61,6 +61,8 @@ export type Part =
   | 'bind-check'
   | 'certbot'
   | 'pebble'
+  | 'coturn'
+  | 'slixmpp'
   | 'locales'
   | 'libc-bin'
   | 'tzdata'
