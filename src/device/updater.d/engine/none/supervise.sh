@@ -21,6 +21,7 @@ verb_supervise() {
   process_proof "$$" >supervisor
   read_definition
   bound_log_for "$$" &
+  bounding=$!
   while [ "$ending" = no ]; do
     run_once
     [ "$ending" = no ] || break
@@ -36,6 +37,7 @@ verb_supervise() {
     [ "$wait_seconds" -le "$longest_wait_seconds" ] || wait_seconds=$longest_wait_seconds
   done
   say_state exited
+  kill "$bounding" 2>/dev/null
 }
 
 # run_once: until the service has ended; its exit status in child_status.
@@ -67,7 +69,12 @@ run_once() {
 # end_after SECONDS PID
 end_after() {
   trap - TERM INT
-  sleep "$1"
+  # In small steps: what is killed leaves its last one behind.
+  waited=0
+  while [ "$waited" -lt "$1" ]; do
+    sleep 1
+    waited=$((waited + 1))
+  done
   kill -s KILL "$2" 2>/dev/null
 }
 
@@ -83,7 +90,7 @@ say_state() {
 bound_log_for() {
   trap - TERM INT
   exec 5>&-
-  while sleep 20 && kill -s 0 "$1" 2>/dev/null; do
+  while sleep 5 && kill -s 0 "$1" 2>/dev/null; do
     [ "$(stat -c %s log)" -lt "$log_bytes" ] || { cp log log.1 && : >log; }
   done
 }
