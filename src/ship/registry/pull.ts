@@ -26,7 +26,7 @@ const silenceSeconds = 60;
  * The layers of an image, as `layers_format` of updater.d/engine/docker/images.sh (a test holds the two together). The host's own copy is not
  * used: it belongs to the version of prose-ship that provisioned the host.
  */
-export const layersFormat = '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}';
+const layersFormat = '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}';
 
 /**
  * Pulls, proves (the planned layers; a container can be made), brings it to the disk, and only then gives the plan's
