@@ -39,7 +39,7 @@ export class FaultBench {
   /** The release that runs when a scenario begins. */
   current!: Release;
   /** Versions whose records may be gone once an older release runs again. */
-  readonly forgiven: string[] = [];
+  forgiven: readonly string[] = [];
   #count = 0;
   #dataVersion = 1;
   /** Of the component `page` in the current release. */
@@ -89,6 +89,8 @@ export class FaultBench {
   /** Takes the end of a scenario as the beginning of the next. */
   continueFrom(release: Release): void {
     this.current = release;
+    // It was not abandoned: from here on none of its records may be missing.
+    this.forgiven = this.forgiven.filter((version) => version !== release.manifest.version);
     this.#dataVersion = release.manifest.data.version;
     const page = release.manifest.images.find(({ component }) => component === 'page');
     this.#pageVersion = /:(.*)-/.exec(page?.reference ?? '')?.[1] ?? '';

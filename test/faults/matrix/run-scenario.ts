@@ -47,7 +47,7 @@ async function carryOut(bench: FaultBench, scenario: Scenario): Promise<Outcome>
   const faultAt = await (isLaptop ? harmLaptop(bench, scenario, release) : harmHost(bench, scenario, release));
   const releases = [old, release];
   // What an abandoned release wrote into data of a new format goes back with it.
-  if (dataChanges) bench.forgiven.push(release.manifest.version);
+  if (dataChanges) bench.forgiven = [...bench.forgiven, release.manifest.version];
   let verdict = await bench.observe({ releases, strict: false, waitSeconds: 20 });
   const isWell = verdict.violations.length === 0;
   const unaided = isWell && !needsBoot(fault);

@@ -119,7 +119,7 @@ async function containers(): Promise<string[]> {
 }
 
 test.serial('power that goes between the two: the next boot finishes, and one container is left', async (t) => {
-  t.timeout(120_000);
+  t.timeout(240_000);
   t.is((await device.rollout(release('3.0.0', { stopSignal: 'SIGTERM' }))).status, 0);
   const id = await device.upload(release('3.1.0', { stopSignal: 'SIGTERM' }));
   await cutBetween(id);
@@ -131,7 +131,7 @@ test.serial('power that goes between the two: the next boot finishes, and one co
 });
 
 test.serial('the same once too often: the old one runs again, and nothing is left of the new one', async (t) => {
-  t.timeout(120_000);
+  t.timeout(240_000);
   const id = await device.upload(release('3.2.0', { stopSignal: 'SIGTERM' }));
   await cutBetween(id);
   const journal = path.join(device.host.root, devicePaths.stateDirectory, 'journal');

@@ -21,7 +21,7 @@ async function readBytes(): Promise<number> {
 }
 
 test('what three hosts are sent is hashed once and read once', async (t) => {
-  t.timeout(3 * 60_000);
+  t.timeout(6 * 60_000);
   const release = await packedRelease([{ 'etc/base': randomBytes(sizeBytes) }]);
   const hosts: ThrowawayHost[] = [];
   try {
