@@ -43,7 +43,7 @@ export class Device {
   /** Lays a release down as a baked card holds it (docs/internals/device.md). */
   async bake(release: SampleRelease): Promise<string> {
     const id = await writeSampleRelease(path.join(this.host.root, devicePaths.releasesDirectory), release);
-    const journal = ['format\t1', `id\t${id}`, 'goal\trollout', 'state\tuploaded', 'next\tverified', 'from\t-', ''];
+    const journal = ['format\t1', `id\t${id}`, 'goal\trollout', 'state\tuploaded', 'next\tverified', 'from\t-', 'time\t0', ''];
     await writeFile(path.join(this.host.root, devicePaths.stateDirectory, 'journal'), journal.join('\n'));
     return id;
   }

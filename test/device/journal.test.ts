@@ -66,7 +66,10 @@ test('without any journal that is whole nothing is under way', async (t) => {
   await writeFile(path.join(directory, 'journal'), 'id\t1');
   await writeFile(path.join(directory, 'journal.last'), '');
   t.is(await withJournal(directory, 'journal_load; echo $?'), '1');
-  const card = ['format\t1', 'id\t1.0-abc', 'goal\trollout', 'state\tuploaded', 'next\tverified', 'from\t-', ''].join('\n');
+  const card = ['format\t1', 'id\t1.0-abc', 'goal\trollout', 'state\tuploaded', 'next\tverified', 'from\t-', 'time\t0', ''].join('\n');
   await writeFile(path.join(directory, 'journal'), card);
   t.is(await withJournal(directory, 'journal_load; echo $?; show'), '0\n1.0-abc rollout uploaded verified - no 0 []', 'as a baked card holds it');
+  const torn = ['format\t1', 'id\t1.0-abc', 'goal\trollout', 'state\tuploaded', 'next\tverified', 'fr'].join('\n');
+  await writeFile(path.join(directory, 'journal'), torn);
+  t.is(await withJournal(directory, 'journal_load; echo $?'), '1', 'the first half of another one says nothing of what runs');
 });

@@ -25,16 +25,17 @@ test('a push over a bad link gets through, and what arrived is not sent again', 
     const config = path.join(directory, 'ssh_config');
     const own = (await readFile(host.sshConfigFile, 'utf8')).replace(/^ {2}HostName .*$/m, `  HostName 127.0.0.1\n  Port ${link.port}\n  HostKeyAlias ${host.address}`);
     await writeFile(config, own);
-    const attempts: string[] = [];
+    /** With what each began, in MiB. */
+    const attempts: number[] = [];
     for (let status: number | undefined = 1; status !== 0; ) {
       const pushed = await proseShip(['push', 'far', '--release', release.directory], { environment: { PROSE_SHIP_SSH_CONFIG: config }, cwd: directory });
       status = pushed.exitCode;
-      attempts.push(/"detail":"resumed at (\d+) %"/.exec(pushed.stdout)?.[1] ?? '0');
-      if (attempts.length > 12) return t.fail(pushed.stderr);
+      attempts.push(Number(/"doneBytes":(\d+)/.exec(pushed.stdout)?.[1] ?? 0) / mebibyte);
+      if (attempts.length > 12) return t.fail(`begun at ${attempts.map((at) => at.toFixed(1)).join(', ')} MiB: ${pushed.stderr}`);
     }
-    t.log(`${attempts.length} attempts, resumed at ${attempts.join(', ')} %; ${link.resets} resets; ${(link.forwardedBytes / mebibyte).toFixed(1)} MiB crossed for ${sizeMiB}`);
+    t.log(`${attempts.length} attempts, begun at ${attempts.map((at) => at.toFixed(1)).join(', ')} MiB; ${link.resets} resets; ${(link.forwardedBytes / mebibyte).toFixed(1)} MiB crossed for ${sizeMiB}`);
     t.true(link.resets >= 2 && attempts.length >= 3);
-    t.deepEqual(attempts.map(Number), attempts.map(Number).toSorted((a, b) => a - b), 'each begins where the last one was cut');
+    t.deepEqual(attempts, attempts.toSorted((a, b) => a - b), 'each begins where the last one was cut');
     // A reset costs at most what was on its way and not yet flushed: 16 MiB, here a good deal less.
     t.true(link.forwardedBytes < 2 * sizeMiB * mebibyte);
     t.is((await host.exec('docker images -q')).stdout.split('\n').length, 1);

@@ -99,7 +99,7 @@ function wifiConnection(ssid: string): string {
 
 /** As a baked card's journal is (docs/internals/device.md): the first boot is a rollout from nothing. */
 export function firstJournal(id: string): CardFile {
-  const fields = [['format', '1'], ['id', id], ['goal', 'rollout'], ['state', 'uploaded'], ['next', 'verified'], ['from', '-']];
+  const fields = [['format', '1'], ['id', id], ['goal', 'rollout'], ['state', 'uploaded'], ['next', 'verified'], ['from', '-'], ['time', '0']];
   return file(`${devicePaths.stateDirectory.slice(1)}/journal`, lines(fields.map((field) => field.join('\t'))), 0o600);
 }
 

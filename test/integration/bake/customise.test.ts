@@ -94,7 +94,7 @@ test.serial('makes a foreign root file system this site\'s card, the same one ea
   const place = `var/lib/prose-ship/releases/${release.manifest.id}`;
   t.deepEqual((await readdir(path.join(one, place))).sort(), ['SHA256SUMS', 'compose.yaml', 'files', 'plans', 'platform', 'release.json']);
   t.deepEqual([await mode(one, 'var/lib/prose-ship/incoming'), await mode(one, place), await mode(one, `${place}/release.json`)], ['700 1000:1000', '700 0:0', '600 0:0']);
-  t.is(await text('var/lib/prose-ship/journal'), `format\t1\nid\t${release.manifest.id}\ngoal\trollout\nstate\tuploaded\nnext\tverified\nfrom\t-\n`);
+  t.is(await text('var/lib/prose-ship/journal'), `format\t1\nid\t${release.manifest.id}\ngoal\trollout\nstate\tuploaded\nnext\tverified\nfrom\t-\ntime\t0\n`);
 });
 
 test.serial('what was made of /usr is not made again at the first boot', async (t) => {

@@ -28,7 +28,7 @@ journal_load() {
   step_back
 }
 
-# read_journal FILE: fails for one that is not whole. The last line, or a card's first journal, tells that it is.
+# read_journal FILE: fails for one that is not whole; the last line, `time`, tells that it is.
 read_journal() {
   [ -f "$1" ] || return 1
   j_id=- j_goal=- j_state=- j_next=- j_from=- j_changed='' j_snapshot=no j_restore=- j_resumes=0 j_code=- j_time=
@@ -47,7 +47,7 @@ read_journal() {
       time) j_time=$value ;;
     esac
   done <"$1"
-  [ -n "$j_time" ] || [ "$j_state $j_next $j_from" = 'uploaded verified -' ] || return 1
+  [ -n "$j_time" ] || return 1
   case $j_goal in prepare | rollout | rollback) ;; *) return 1 ;; esac
   is_state "$j_state" && { [ "$j_next" = - ] || [ "$j_next" = proven ] || is_state "$j_next"; } &&
     { [ "$j_from" = - ] || is_release_id "$j_from"; } && is_release_id "$j_id"

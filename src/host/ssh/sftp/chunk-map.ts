@@ -38,6 +38,10 @@ export class ChunkMap {
     return [...this.#marks.keys()].reduce((sum, chunk) => sum + (this.#marks[chunk] === there ? this.#lengthOf(chunk) : 0), 0);
   }
 
+  get lastChunk(): number {
+    return this.#marks.length - 1;
+  }
+
   /** The bytes that are to be sent, first to last; `end` is exclusive. */
   missing(): { readonly start: number; readonly end: number }[] {
     const runs: { start: number; end: number }[] = [];

@@ -9,19 +9,26 @@ import type { ChunkMap } from './chunk-map.ts';
  */
 const mostUnrecorded = 16;
 const unrecordedMs = 1_000;
+/** At first more often, so that a link which breaks soon each time gets on. */
+const firstUnrecorded = 1;
 
 /** Keeps the map on the host: a chunk is marked only when the host has flushed it to its disk. */
 export class ChunkRecorder {
   readonly #map: ChunkMap;
   readonly #partial: RemoteHandle;
   readonly #mapHandle: Buffer;
+  readonly #isCareful: boolean;
   #waiting: number[] = [];
+  #allowed = firstUnrecorded;
+  #recorded = 0;
   #recordedAtMs = performance.now();
   #recording = Promise.resolve();
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(map: ChunkMap, partial: RemoteHandle, mapHandle: Buffer) {
+  /** @param isCareful an earlier attempt was cut: to record often costs less than to send again */
+  constructor(map: ChunkMap, partial: RemoteHandle, mapHandle: Buffer, isCareful: boolean) {
     this.#map = map;
+    this.#isCareful = isCareful;
     this.#partial = partial;
     this.#mapHandle = mapHandle;
   }
@@ -30,13 +37,17 @@ export class ChunkRecorder {
     const chunk = this.#map.acknowledge(position, length);
     if (chunk === undefined) return;
     this.#waiting.push(chunk);
-    const isDue = this.#waiting.length >= mostUnrecorded || performance.now() - this.#recordedAtMs >= unrecordedMs;
+    // After the last one the whole gets its name: that says more than its map.
+    if (chunk === this.#map.lastChunk) return;
+    const isDue = this.#waiting.length >= this.#allowed || performance.now() - this.#recordedAtMs >= unrecordedMs;
     if (isDue) void this.record();
   }
 
   /** Records every complete chunk; never rejects, see `throwIfFailed`. */
   record(): Promise<void> {
     this.#recordedAtMs = performance.now();
+    const next = this.#isCareful ? Math.floor(this.#recorded / 4) : 2 * this.#allowed;
+    this.#allowed = Math.min(Math.max(next, firstUnrecorded), mostUnrecorded);
     this.#recording = this.#recording
       .then(() => this.#record())
       .catch((error: unknown) => {
@@ -58,6 +69,7 @@ export class ChunkRecorder {
   async #record(): Promise<void> {
     const chunks = this.#waiting;
     this.#waiting = [];
+    this.#recorded += chunks.length;
     if (chunks.length === 0 || this.#failure) return;
     const { sftp, handle } = this.#partial;
     await flush(sftp, handle);
