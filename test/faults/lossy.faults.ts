@@ -30,7 +30,7 @@ test('a push over a bad link gets through, and what arrived is not sent again', 
     for (let status: number | undefined = 1; status !== 0; ) {
       const pushed = await proseShip(['push', 'far', '--release', release.directory], { environment: { PROSE_SHIP_SSH_CONFIG: config }, cwd: directory });
       status = pushed.exitCode;
-      attempts.push(Number(/"doneBytes":(\d+)/.exec(pushed.stdout)?.[1] ?? 0) / mebibyte);
+      attempts.push(Number(/"id":"far\/upload","doneBytes":(\d+)/.exec(pushed.stdout)?.[1] ?? 0) / mebibyte);
       if (attempts.length > 12) return t.fail(`begun at ${attempts.map((at) => at.toFixed(1)).join(', ')} MiB: ${pushed.stderr}`);
     }
     t.log(`${attempts.length} attempts, begun at ${attempts.map((at) => at.toFixed(1)).join(', ')} MiB; ${link.resets} resets; ${(link.forwardedBytes / mebibyte).toFixed(1)} MiB crossed for ${sizeMiB}`);
