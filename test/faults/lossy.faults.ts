@@ -30,7 +30,8 @@ test('a push over a bad link gets through, and what arrived is not sent again', 
       const pushed = await proseShip(['push', 'far', '--release', release.directory], { environment: { PROSE_SHIP_SSH_CONFIG: config }, cwd: directory });
       status = pushed.exitCode;
       attempts.push(/"detail":"resumed at (\d+) %"/.exec(pushed.stdout)?.[1] ?? '0');
-      if (attempts.length > 12) return t.fail(pushed.stderr);
+      // A busy machine brings less to its disk before each reset.
+      if (attempts.length > 30) return t.fail(`resumed at ${attempts.join(', ')} %: ${pushed.stderr}`);
     }
     t.log(`${attempts.length} attempts, resumed at ${attempts.join(', ')} %; ${link.resets} resets; ${(link.forwardedBytes / mebibyte).toFixed(1)} MiB crossed for ${sizeMiB}`);
     t.true(link.resets >= 2 && attempts.length >= 3);

@@ -31,7 +31,7 @@ journal_load() {
 # read_journal FILE: fails for one that is not whole. The last line, or a card's first journal, tells that it is.
 read_journal() {
   [ -f "$1" ] || return 1
-  j_id=- j_goal=- j_state=- j_next=- j_from=- j_changed='' j_snapshot=no j_restore=- j_resumes=0 j_code=- j_time=
+  j_id=- j_goal=- j_state=- j_next=- j_from='' j_changed='' j_snapshot=no j_restore=- j_resumes=0 j_code=- j_time=
   while IFS=$TAB read -r key value; do
     case $key in
       id) j_id=$value ;;
@@ -47,6 +47,8 @@ read_journal() {
       time) j_time=$value ;;
     esac
   done <"$1"
+  # Cut before it says what ran before, it would look like a card's.
+  [ -n "$j_from" ] || { j_from=-; return 1; }
   [ -n "$j_time" ] || [ "$j_state $j_next $j_from" = 'uploaded verified -' ] || return 1
   case $j_goal in prepare | rollout | rollback) ;; *) return 1 ;; esac
   is_state "$j_state" && { [ "$j_next" = - ] || [ "$j_next" = proven ] || is_state "$j_next"; } &&
