@@ -1,6 +1,6 @@
 """Judges a host of the kill matrix from the side: asks its services, its engine and its disk, never the updater.
 
-usage: observer.py REQUEST     (a JSON object: releases, acknowledged, forgiven, wayBack, strict, budget, waitSeconds)
+usage: observer.py REQUEST     (a JSON object: releases, acknowledged, forgiven, waiting, wayBack, strict, budget, waitSeconds)
 Prints a JSON object: violations (a list of sentences), end (the ID that runs), records, engineBytes, layers.
 It knows the device's paths and the plan's lines from docs/internals/device.md and shares no code with what it judges.
 """
@@ -191,10 +191,12 @@ def check_way_back(current, wanted):
         wrong(f"no way back: {error}")
 
 
-def check_leaks(budget):
+def check_leaks(budget, waiting):
     """After `prune` nothing stays that no kept release needs."""
     kept = [one for one in os.listdir(f"{STATE}/releases")]
-    if len(kept) > budget["releases"] or not {link("current"), link("previous")} <= set(kept):
+    needed = {link("current"), link("previous")}
+    # One that was pushed, and waits for its rollout, stays as well.
+    if not needed <= set(kept) or not set(kept) <= needed | set(waiting):
         wrong(f"releases that stay: {', '.join(sorted(kept))}")
     for folder, _, files in os.walk(STATE):
         for name in files + [os.path.basename(folder)]:
@@ -245,7 +247,7 @@ def judge(request):
     check_way_back(current, request["wayBack"])
     result = {"end": current, "records": records}
     if request["strict"]:
-        layers = check_leaks(request["budget"])
+        layers = check_leaks(request["budget"], request["waiting"])
         folders = layer_folders()
         if folders is not None and folders > layers:
             wrong(f"{folders} layers on the disk, {layers} are needed")

@@ -7,7 +7,7 @@ import type { Release } from '../../../src/release/read-release.ts';
 import { entry, node } from '../../support/command-line.ts';
 import { patience, type FaultBench } from '../bench/fault-bench.ts';
 import { layDown } from '../bench/records-release.ts';
-import { needsBoot, points, stores, titleOf, type End, type Fault, type Scenario } from './scenarios.ts';
+import { mayWait, needsBoot, points, stores, titleOf, type End, type Fault, type Scenario } from './scenarios.ts';
 
 export interface Outcome {
   /** Which release runs in the end. */
@@ -60,7 +60,7 @@ async function carryOut(bench: FaultBench, scenario: Scenario): Promise<Outcome>
   }
   const wellAfterMs = performance.now() - faultAt;
   await bench.prune(release);
-  const last = await bench.observe({ releases, strict: true, waitSeconds: 10 });
+  const last = await bench.observe({ releases, waiting: mayWait(scenario) ? [release] : [], strict: true, waitSeconds: 10 });
   const end = last.end === release.manifest.id ? 'new' : last.end === old.manifest.id ? 'old' : undefined;
   const violations = [...new Set([...early, ...verdict.violations, ...last.violations])];
   if (end !== undefined && !scenario.ends.includes(end)) violations.push(`it ended in the ${end} release`);

@@ -94,6 +94,11 @@ export function needsBoot(fault: Fault): boolean {
   return ofPower.includes(fault);
 }
 
+/** The laptop had the release prepared, and did not come to ask for its rollout. */
+export function mayWait({ point, fault }: Pick<Scenario, 'point' | 'fault'>): boolean {
+  return ofLaptop.includes(fault) && preparing.includes(point.name);
+}
+
 export function planScenarios(stores: readonly Store[]): Scenario[] {
   return stores.flatMap((store) =>
     points.flatMap((point) => faults.filter((fault) => isMeant(point, fault)).map((fault) => planScenario(store, point, fault))),
@@ -130,7 +135,7 @@ function endsOf(point: Point, fault: Fault): readonly End[] {
   if (point === upload || point.failing) return ['old'];
   if (point.name === 'committed') return ['new'];
   // `update` prepares and rolls out in two runs; what a laptop does not ask for any more does not begin.
-  if (ofLaptop.includes(fault) && preparing.includes(point.name)) return ['old', 'new'];
+  if (mayWait({ point, fault })) return ['old', 'new'];
   // Nobody but the updater was harmed, and it goes on where it was.
   if (ofLaptop.includes(fault) || fault === 'updater killed' || fault === 'host killed' || fault === 'journal half written') return ['new'];
   return ['old', 'new'];

@@ -108,9 +108,10 @@ test.serial('data of another format is copied under nothing that runs, and put b
 /** Cuts the power while Compose waits for the old container, beside which the new one is there already. */
 async function cutBetween(id: string): Promise<void> {
   await device.host.exec(`${devicePaths.updater} start rollout ${id}`);
-  const made = await device.host.exec("until docker ps -aq --filter label=com.docker.compose.service=web --filter status=created | grep -q .; do sleep 0.05; done; docker ps -q --filter label=com.docker.compose.service=web | grep -c .", { timeoutMs: 60_000 });
-  if (made.stdout.trim() !== '1') throw new Error(`the old one is not there any more: ${made.stdout}${made.stderr}`);
+  const made = await device.host.exec('until docker ps -aq --filter label=com.docker.compose.service=web --filter status=created | grep -q .; do sleep 0.05; done', { timeoutMs: 180_000 });
+  const states = (await containers()).map((line) => line.split(' ')[1]).toSorted();
   await device.host.reboot();
+  if (states.join() !== 'created,running') throw new Error(`not both are there: ${states.join()} ${made.stderr}`);
 }
 
 async function containers(): Promise<string[]> {
