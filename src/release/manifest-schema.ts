@@ -43,6 +43,17 @@ const host = z.strictObject({
   checks: z.array(z.strictObject({ name, command })).exactOptional(),
 });
 
+const processes = z.array(
+  z.strictObject({
+    service: name,
+    entrypoint: z.string().regex(/^[\w.][\w.-]*$/),
+    command,
+    environment: z.record(z.string().regex(/^[A-Za-z_]\w*$/), word),
+    ports: z.array(z.int().min(1024).max(65_535)),
+    stopSeconds: z.int().min(1),
+  }),
+);
+
 const manifest = z.strictObject({
   format: z.literal(1),
   id: z.string().regex(/^[0-9A-Za-z.+-]+-[0-9a-f]{12}$/),
@@ -97,6 +108,7 @@ const manifest = z.strictObject({
     .strictObject({ service: name, add: accountCommand, passwd: accountCommand, list: accountCommand })
     .exactOptional(),
   host: host.exactOptional(),
+  processes: processes.exactOptional(),
   secrets: z.array(name),
   generatedSecrets: z.array(name).exactOptional(),
 });

@@ -153,6 +153,7 @@ function describeRelease(
     ...(site.retention ? { retention: site.retention } : {}),
     ...(Object.keys(recipe.requires).length > 0 ? { requires: recipe.requires } : {}),
     ...(recipe.accounts ? { accounts: recipe.accounts } : {}),
+    ...(recipe.processes ? { processes: recipe.processes } : {}),
   };
   return { ...manifest, id: releaseId(manifest) };
 }

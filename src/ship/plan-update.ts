@@ -35,6 +35,8 @@ export interface UpdateConditions {
   /** Oldest versions that do, three numbers each. */
   readonly engine: string;
   readonly compose: string;
+  /** The release runs on a host without an engine, and on no other. */
+  readonly withoutEngine?: boolean;
 }
 
 export interface PlannedImage {
@@ -97,7 +99,7 @@ export function planUpdate(
   images: readonly OpenedImage[],
   inventory: HostInventory,
 ): UpdatePlan {
-  const { id, version, recipe, data, rollout, requires = {} } = release.manifest;
+  const { id, version, recipe, data, rollout, processes, requires = {} } = release.manifest;
   const current = inventory.releases.find((kept) => kept.id === inventory.currentId);
   const isKept = inventory.releases.some((kept) => kept.id === id);
   const planned = images.map((image) => planImage(image, inventory, isKept));
@@ -112,6 +114,7 @@ export function planUpdate(
       ...(rollout.upgradeFrom === undefined ? {} : { upgradeFrom: rollout.upgradeFrom }),
       engine: effectiveMinimum('engine', requires),
       compose: effectiveMinimum('compose', requires),
+      ...(processes ? { withoutEngine: true } : {}),
     },
     ...(current ? { current } : {}),
     isKept,

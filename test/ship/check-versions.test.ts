@@ -34,6 +34,8 @@ const refusals: Record<string, { readonly plan: UpdatePlan; readonly inventory?:
   'no Compose at all': { plan: plan(), inventory: { composeVersion: '' }, code: 'E_COMPOSE_TOO_OLD', message: /pi has no Docker Compose/, remedy: /newer one/ },
   'data that a newer release wrote': { plan: plan({ dataVersion: 1 }), code: 'E_DATA_TOO_NEW', message: /on pi has version 2, release 1\.1\.0 reads version 1/, remedy: /^`prose-ship rollback pi`/ },
   'a version that must be passed through': { plan: plan({ upgradeFrom: '>=2.5.0 <3' }), code: 'E_UPGRADE_PATH', message: /pi runs version 2\.0\.0 of the recipe 'chat'; release 1\.1\.0 can only follow 'chat' >=2\.5\.0 <3/, remedy: /version in between first/ },
+  'a release for hosts without an engine': { plan: plan({ withoutEngine: true }), code: 'E_WRONG_ENGINE', message: /^pi has a Docker engine, release 1\.1\.0 is for hosts without one/, remedy: /another `profile`/ },
+  'a host without an engine': { plan: plan(), inventory: { engineVersion: 'none', composeVersion: '-' }, code: 'E_WRONG_ENGINE', message: /^pi has no engine, release 1\.1\.0 needs one/, remedy: /`engine: none`/ },
   'another recipe': { plan: plan({ upgradeFrom: '*', recipe: { name: 'wiki', version: '1.0.0' } }), code: 'E_UPGRADE_PATH', message: /recipe 'chat'/, remedy: /Check `recipe` in the site file/ },
 };
 

@@ -4,6 +4,7 @@ import { suggest } from '../yaml/nearest.ts';
 import { keyName, type Problems } from '../yaml/problems.ts';
 import { kindOf, type Path } from '../yaml/source-document.ts';
 import { checkHost } from '../host/check-host.ts';
+import { checkProcesses } from '../host/processes.ts';
 import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
 import { namesOf } from './conditions.ts';
@@ -15,6 +16,7 @@ import { checkDefinitions } from './variable-definitions.ts';
 export async function checkRecipe(recipe: RecipeInput, directory: string, problems: Problems): Promise<void> {
   checkDefinitions(recipe.variables, problems, (name) => isSettledByProfiles(recipe, name));
   checkProfiles(recipe, problems);
+  checkProcesses(recipe, problems);
   checkRollout(recipe, problems);
   checkOrder(recipe, problems);
   checkAccounts(recipe, problems);

@@ -7,6 +7,7 @@ import { probe } from './probe-schema.ts';
 import { when } from './recipe/condition.ts';
 import { rules, steps } from './recipe/guidance-schema.ts';
 import { fileMode, fileOwner, recipeHost } from './recipe/host-schema.ts';
+import { processes } from './recipe/process-schema.ts';
 import { profiles } from './recipe/profile-schema.ts';
 import { buildArgs, source } from './source-schema.ts';
 import { fileName, projectName, semanticVersion, serviceName, softwareVersion, text, variableName, versionRange } from './words.ts';
@@ -128,6 +129,7 @@ export const recipeSchema = z
         soakSeconds: z.int().min(0).max(3600).default(10).describe('How long nothing may restart after the probes have passed, in seconds.'),
       })
       .describe('Order of start and what proves that it works.'),
+    processes: processes.optional(),
     data: z
       .strictObject({
         version: z.int().min(1).describe('Raise it when the format of the data changes: then updates copy the data first and rollbacks put it back.'),

@@ -45,6 +45,7 @@ const refused: readonly (readonly [string, readonly string[], string])[] = [
   ['intranet', [...home, 'ipv4: 192.168.1.4', 'certificates: letsencrypt'], "Let's Encrypt does not reach a network without the internet"],
   ['intranet', [...home, 'ipv4: 192.168.1.4', 'web: false'], '`uploads` needs `web`'],
   ['basic', ['rooms_domain: example.org'], 'The group chats cannot have the domain of the accounts, example.org'],
+  ['basic', ['database_host: db.example.org'], '`database_host` means nothing to the storage internal'],
   ['basic', ['registration: open'], 'Nobody would be told of new accounts'],
 ];
 
@@ -57,11 +58,13 @@ for (const [profile, variables, told] of refused) {
   });
 }
 
-test('a PostgreSQL server needs its name and a password', async (t) => {
-  const problems = await problemsOf(t, site('public', [...open, 'storage: postgresql']));
-  t.deepEqual(problems.map(({ message }) => message), ['`storage: postgresql` wants to know its server', '`storage: postgresql` wants a password']);
-  const complete = site('public', [...open, 'storage: postgresql', 'database_host: db.example.org'], 'secrets: {database_password: {env: PASSWORD}}\n');
-  t.is((await load(t, complete)).deployment.variables['storage'], 'postgresql');
+test('a PostgreSQL server elsewhere needs a password; without one a database comes with the release', async (t) => {
+  const elsewhere = site('public', [...open, 'storage: postgresql', 'database_host: db.example.org']);
+  const problems = await problemsOf(t, elsewhere);
+  t.deepEqual(problems.map(({ message }) => message), ['The PostgreSQL server db.example.org wants a password']);
+  const components = async (files: Readonly<Record<string, string>>) => (await load(t, files)).deployment.recipe.components.map(({ name }) => name);
+  t.deepEqual(await components({ 'prose-ship.yaml': `${elsewhere['prose-ship.yaml']!}secrets: {database_password: {env: PASSWORD}}\n` }), ['server']);
+  t.deepEqual(await components(site('public', [...open, 'storage: postgresql'])), ['server', 'database']);
 });
 
 test('everything that a public server must tell is asked at once', async (t) => {

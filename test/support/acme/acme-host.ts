@@ -83,7 +83,8 @@ export class AcmeHost {
   /** Goes on until it is stopped or the host ends. */
   async #start(name: string, command: string, port: number): Promise<void> {
     await this.must(`cd /srv/acme; setsid ${command} </dev/null >${name}.log 2>&1 & echo $! >/srv/acme/${name}.pid`);
-    for (const deadline = Date.now() + 20_000; ; await delay(50)) {
+    for (const deadline = Date.now() + 20_000; ; ) {
+      await delay(50);
       if ((await this.host.exec(['bash', '-c', `exec 3<>/dev/tcp/127.0.0.1/${port}`])).exitCode === 0) return;
       if (Date.now() > deadline) throw new Error(`${name} does not answer: ${await this.must(`cat /srv/acme/${name}.log`)}`);
     }
