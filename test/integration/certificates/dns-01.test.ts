@@ -28,7 +28,7 @@ const certificateOf = async (name: string) => new X509Certificate(await acme.mus
 test.serial('DuckDNS, which keeps one record for all names: each name gets its own certificate', async (t) => {
   const files = await acme.layFiles(site([]));
   t.true(files.includes('/usr/local/sbin/chat-challenge'));
-  await acme.must(`update-ca-certificates --fresh >/dev/null && ${script} placeholder`);
+  await acme.must(`update-ca-certificates --fresh --hooksdir /nowhere >/dev/null && ${script} placeholder`);
   const issue = () => acme.host.exec(`PROSE_DDNS_URL=${providerUrl} ${script} issue`);
   const { exitCode, stderr } = await issue();
   t.is(exitCode, 0, stderr);
