@@ -57,7 +57,7 @@ async function brokenRecipe(): Promise<string> {
   await cp(path.resolve(import.meta.dirname, '../../recipes/prosody'), target, { recursive: true });
   const file = path.join(target, 'recipe.yaml');
   const text = await readFile(file, 'utf8');
-  await writeFile(file, text.replace('command: [prosody, -F]', 'command: [prosody, --no-such-option]').replace('timeoutSeconds: 180', 'timeoutSeconds: 20'));
+  await writeFile(file, text.replace('command: [prosody, -F]', "command: ['false']").replace('timeoutSeconds: 180', 'timeoutSeconds: 20'));
   return target;
 }
 
