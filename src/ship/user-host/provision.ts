@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
 import { deviceFiles, devicePaths, userPaths } from '../../device/files.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
@@ -93,8 +94,8 @@ async function layFiles(connection: Connection): Promise<number> {
     changed += 1;
   }
   different.finalize();
-  const stream = await Array.fromAsync(different as AsyncIterable<Buffer>);
-  if (changed > 0) await connection.run(['sh', '-c', layScript, 'sh', libraryDirectory], { input: Buffer.concat(stream) });
+  const archive = await buffer(different as AsyncIterable<Buffer>);
+  if (changed > 0) await connection.run(['sh', '-c', layScript, 'sh', libraryDirectory], { input: archive });
   const ours = files.flatMap(({ target }) => ['!', '-path', userTarget(target)]);
   await connection.run(['find', `${libraryDirectory}/updater.d`, '-type', 'f', ...ours, '-delete']);
   return changed + Number(isNew);

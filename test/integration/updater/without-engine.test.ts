@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmod, cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { pack } from 'tar-stream';
@@ -104,7 +105,7 @@ async function tar(entries: readonly Entry[]): Promise<Buffer> {
   const stream = pack();
   for (const [name, content, mode = 0o644] of entries) stream.entry({ name, mtime: new Date(0), mode, uid: 0, gid: 0 }, content as Buffer);
   stream.finalize();
-  return Buffer.concat(await Array.fromAsync(stream as AsyncIterable<Buffer>));
+  return buffer(stream as AsyncIterable<Buffer>);
 }
 
 function sha256(content: string | Buffer): string {
@@ -141,7 +142,7 @@ test.serial('a service that keeps ending is rolled back', async (t) => {
   t.timeout(3 * 60_000);
   const run = await rollout({ ...second, command: 'false' });
   t.is(run.status, 4, run.output);
-  t.deepEqual(run.codes, ['E_GATE']);
+  t.deepEqual(run.codes, ['E_GATE'], run.output);
   t.regex(run.output, /web ended with exit status 1; it starts again in 1 s/, 'its last lines are told');
   t.is(await output(`cat ${root}/services/web/tree/usr/share/version`), '1.0.0');
 });
