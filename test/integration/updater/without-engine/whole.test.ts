@@ -5,9 +5,9 @@ import { buffer } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { pack } from 'tar-stream';
-import { deviceFiles, devicePaths, userPaths } from '../../../src/device/files.ts';
-import { readRun, type Run } from '../../device/device.ts';
-import { createThrowawayHost, type ThrowawayHost } from '../../support/hosts/throwaway-host.ts';
+import { deviceFiles, devicePaths, userPaths } from '../../../../src/device/files.ts';
+import { readRun, type Run } from '../../../device/device.ts';
+import { createThrowawayHost, type ThrowawayHost } from '../../../support/hosts/throwaway-host.ts';
 
 /** The updater in an account without root and without an engine, with images made of a few programs of this machine. */
 const root = `/home/anna/${userPaths.stateDirectory}`;
