@@ -77,6 +77,12 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   cron: ['cron'],
   bind: ['bind9'],
   'bind-check': ['bind9-utils'],
+  certbot: ['certbot'],
+  pebble: ['pebble'],
+  // It starts only where systemd runs, or where its defaults file says so.
+  coturn: ['coturn'],
+  // aiohttp is only recommended by it.
+  slixmpp: ['python3-slixmpp', 'python3-aiohttp'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

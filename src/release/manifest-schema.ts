@@ -40,6 +40,7 @@ const command = z.array(word.min(1)).min(1);
 const host = z.strictObject({
   files: z.array(z.strictObject({ path: z.string().regex(hostPathPattern), file: path, action: name.exactOptional() })),
   actions: z.array(z.strictObject({ name, check: command.exactOptional(), apply: command, timeoutSeconds: z.int().min(1) })),
+  checks: z.array(z.strictObject({ name, command })).exactOptional(),
 });
 
 const processes = z.array(

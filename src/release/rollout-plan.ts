@@ -68,7 +68,7 @@ function processLines({ service, entrypoint, command, environment, ports, stopSe
 }
 
 /** Files of the host itself; mode and owner stand in the `file` line of the same name. */
-function hostLines({ files, actions }: ReleaseHost): (readonly (string | number)[])[] {
+function hostLines({ files, actions, checks = [] }: ReleaseHost): (readonly (string | number)[])[] {
   return [
     ...files.map(({ path, file, action }) => ['hostfile', hashOf(file), nameOf(file), path, action ?? '-']),
     ...actions.flatMap(({ name, check, apply, timeoutSeconds }) => [
@@ -76,6 +76,7 @@ function hostLines({ files, actions }: ReleaseHost): (readonly (string | number)
       ...(check ? [['action-check', name, ...check]] : []),
       ['action-apply', name, ...apply],
     ]),
+    ...checks.map(({ name, command }) => ['host-check', name, ...command]),
   ];
 }
 

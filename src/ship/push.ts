@@ -11,7 +11,7 @@ import { manifestFile, type Release } from '../release/read-release.ts';
 import { planPath, releasePlatforms } from '../release/rollout-plan.ts';
 import { isSigned, signatureFile } from '../release/signature/verify-signature.ts';
 import type { Task, TaskReport } from '../tasks.ts';
-import { archiveSource } from './archive-source.ts';
+import type { SharedArchives } from './archives/shared-archives.ts';
 import type { Device } from './device.ts';
 import { sendableArchive, type OpenedImage, type PlannedImage, type UpdatePlan } from './plan-update.ts';
 import type { Transport } from './preflight.ts';
@@ -28,6 +28,7 @@ interface PushInput {
   /** Slows the archives down; default: as fast as the link. */
   readonly pace?: TokenBucket | undefined;
   readonly transport: Transport;
+  readonly archives: SharedArchives;
 }
 
 /** An archive, on its way to a file of the drop zone. */
@@ -120,13 +121,13 @@ function foldersOf(target: string, names: readonly string[]): string[] {
   return [...folders];
 }
 
-async function archivesToSend({ plan, images, inventory }: PushInput, signal: AbortSignal): Promise<ArchiveToSend[]> {
+async function archivesToSend({ plan, images, inventory, archives: shared }: PushInput, signal: AbortSignal): Promise<ArchiveToSend[]> {
   const archives: ArchiveToSend[] = [];
   for (const planned of plan.images) {
     const image = images.find(({ component }) => component === planned.component);
     if (!image || planned.sendBytes === 0) continue;
     const { archive } = image;
-    const source = await archiveSource(archive, sendableArchive(archive, inventory), planned.compression, signal);
+    const source = await shared.source(archive, sendableArchive(archive, inventory), planned.compression, signal);
     const suffix = planned.compression === 'gzip' ? 'gz' : 'zst';
     archives.push({ planned, path: `${imagesFolder}/${planned.component}.tar.${suffix}`, source });
   }

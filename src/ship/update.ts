@@ -7,6 +7,7 @@ import { isSigned } from '../release/signature/verify-signature.ts';
 import type { Task } from '../tasks.ts';
 import { readInventory, type Device } from './device.ts';
 import { checkDropZone, uploadedBytes } from './drop-zone.ts';
+import { SharedArchives } from './archives/shared-archives.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
 import { pushTasks, secretTask } from './push.ts';
@@ -22,6 +23,8 @@ export interface UpdateOptions extends PreflightOptions {
   readonly secrets?: ReadonlyMap<string, string>;
   /** Slows the upload down; may be shared by several hosts. */
   readonly pace?: TokenBucket | undefined;
+  /** What is sent, for several hosts read together. */
+  readonly archives?: SharedArchives;
 }
 
 /** A plan and what it was made from. */
@@ -84,7 +87,7 @@ export function updateTasks(
     ...stealLockTasks(context, device, options.stealLock),
     { id: 'preflight', title: 'Check the host', run: () => checkHost(device, prepared, options) },
     secretTask(device, options.secrets ?? new Map()),
-    ...pushTasks({ context, device, release, ...prepared, pace: options.pace, transport: options.transport ?? 'sftp' }),
+    ...pushTasks({ context, device, release, ...prepared, pace: options.pace, transport: options.transport ?? 'sftp', archives: options.archives ?? new SharedArchives() }),
   ];
   if (!options.rollout) return tasks;
   return [

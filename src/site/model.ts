@@ -197,6 +197,8 @@ export interface HostPolicy {
   readonly files: readonly HostFileTemplate[];
   /** In the order in which they run. */
   readonly actions: readonly HostAction[];
+  /** What `status` asks the host; absent: nothing. */
+  readonly checks?: readonly HostCheck[];
 }
 
 /** `name` is made of the path, and is that of no other file of the release. */
@@ -213,6 +215,12 @@ export interface HostAction {
   readonly apply: readonly string[];
   /** For each of the two. */
   readonly timeoutSeconds: number;
+}
+
+/** Ends with 0 where all is well, else says on each line one thing that is not. */
+export interface HostCheck {
+  readonly name: string;
+  readonly command: readonly string[];
 }
 
 export interface RolloutPolicy {

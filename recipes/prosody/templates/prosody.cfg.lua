@@ -69,10 +69,8 @@ storage = {% if storage == "internal" %}"internal"{% else %}"sql"{% endif %}
 {%- if storage == "sqlite" %}
 sql = { driver = "SQLite3", database = "prosody.sqlite" }
 {%- elsif storage == "postgresql" %}
-sql = {
-    driver = "PostgreSQL", host = {{ database_host | lua }}, port = {{ database_port }}, database = {{ database_name | lua }}, username = {{ database_user | lua }},
-    password = FileLine("/run/secrets/database_password"),
-}
+-- Its password is in PGPASSFILE: what stands here is part of debugging messages.
+sql = { driver = "PostgreSQL", {% if database_host == "" %}host = "database", port = 5432{% else %}host = {{ database_host | lua }}, port = {{ database_port }}{% endif %}, database = {{ database_name | lua }}, username = {{ database_user | lua }} }
 {%- endif %}
 archive_expires_after = "{{ archive_days }}d"
 {%- if site.profile == "shared" %}
@@ -152,6 +150,10 @@ Component {{ uploads_domain | lua }} "http_file_share"
     http_file_share_global_quota = {{ upload_total_megabytes }} * 1024 * 1024
     http_file_share_expires_after = "{{ upload_days }}d"
     http_file_share_access = { {{ site.domain | lua }} }
+    {%- if federation %}
+    -- For people of this server alone, so it needs no certificate.
+    modules_disabled = { "s2s" }
+    {%- endif %}
 {%- endif %}
 {%- if proxy65 %}
 

@@ -57,6 +57,7 @@ verb_status() {
   fi
   current=$(link_id current)
   if [ "$current" != - ]; then
+    host_health "$current" | while IFS= read -r line; do key_value host-check "$line"; done
     containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _ _ exit_status; do
       if [ "$state $exit_status" = 'exited 0' ] && is_oneshot "$current" "$service"; then state=completed; fi
       key_value container "$service$TAB$state$TAB$health$TAB$restarts"

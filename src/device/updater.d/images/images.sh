@@ -19,7 +19,6 @@ archive_of() {
 # load_images ID: idempotent. After a power cut during an earlier load the engine may list images whose files are
 # empty (it syncs its records, not its layers), so images that were not yet synced are loaded afresh.
 load_images() {
-  remove_trial
   [ "$j_resumes" = 0 ] || discard_images "$1"
   check_space_for_images "$1" || return 1
   : >"$scratch/loaded"
@@ -31,7 +30,7 @@ load_images() {
 
 load_image() {
   archive=$(archive_of "$1" "$2")
-  if image_ready "$3" "$4"; then
+  if grep -qxF -e "$3" "$scratch/ready"; then
     log_info "$2: $3 is there already"
     return
   fi
@@ -45,7 +44,7 @@ load_image() {
     log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
   elif ! image_listed "$3"; then
     log_error E_LOAD_FAILED "the engine does not list $3 after loading ${archive##*/}; it said: $(tail_of "$scratch/load-output")"
-  elif ! image_is_planned "$3" "$5"; then
+  elif ! image_is_planned "$5"; then
     log_error E_LOAD_FAILED "${archive##*/} gave $3 with another configuration than the planned one"
   elif ! image_usable "$3"; then
     log_error E_LOAD_FAILED "no container can be made of $3: $(tail_of "$scratch/create")"
@@ -69,12 +68,15 @@ discard_images() {
 
 # An archive is unpacked next to itself first, then into layers: twice its content. The sender states the content's
 # size in images/COMPONENT.size (bytes); without it, compressed archives are taken to hold three times their size.
+# What is there already is noted in $scratch/ready.
 check_space_for_images() {
   need=0
+  : >"$scratch/ready"
   plan_lines "$1" image >"$scratch/space"
   while IFS=$TAB read -r component reference _ diff_ids; do
+    if image_ready "$reference" "$diff_ids"; then printf '%s\n' "$reference" >>"$scratch/ready"; continue; fi
     archive=$(archive_of "$1" "$component")
-    if [ -z "$archive" ] || image_ready "$reference" "$diff_ids"; then continue; fi
+    [ -n "$archive" ] || continue
     size=$(cat "${archive%%.tar*}.size" 2>/dev/null)
     case $size in
       '' | *[!0-9]*) size=$(stat -c %s "$archive") && case $archive in *.tar) ;; *) size=$((size * 3)) ;; esac ;;

@@ -12,7 +12,9 @@ release_dir() {
 }
 
 plan_file() {
-  printf '%s/plans/%s.plan' "$(release_dir "$1")" "$(cat "$(release_dir "$1")/platform")"
+  plan_platform=
+  { read -r plan_platform <"$STATE_DIR/releases/$1/platform"; } 2>/dev/null
+  printf '%s/releases/%s/plans/%s.plan' "$STATE_DIR" "$1" "$plan_platform"
 }
 
 # plan_lines ID DIRECTIVE: the fields behind the directive, one line each.

@@ -141,6 +141,7 @@ go_on() {
   done
   journal_settle
   log_info "release $j_id is the current one"
+  warn_of_host "$j_id"
   prune_after_commit
 }
 

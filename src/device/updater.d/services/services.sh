@@ -40,6 +40,7 @@ start_services() {
   shift
   starting=$* may_have_surplus=no
   ! surplus_possible "$start_id" || may_have_surplus=yes
+  make_first_containers "$start_id" "$@"
   for service in "$@"; do
     start_service "$start_id" "$service" || return 1
   done
@@ -64,8 +65,14 @@ start_service() {
     replace_beside "$1" "$2"
   else
     log_info "starting $2"
-    remove_surplus "$1" "$2" && up "$1" "$2" && finish_oneshot "$1" "$2"
+    remove_surplus "$1" "$2" && { start_made "$2" || up "$1" "$2"; } && finish_oneshot "$1" "$2"
   fi
+}
+
+# start_made SERVICE: its container, if make_first_containers made one. Where it does not start, `up` tells why.
+start_made() {
+  made=$(awk -F'\t' -v service="$1" '$1 == service { print $2 }' "$scratch/made")
+  [ -n "$made" ] && start_container "$made" >"$scratch/up" 2>&1
 }
 
 # A container that ended while the disk was full still counts as running for whoever lists containers, Compose among them.

@@ -1,23 +1,31 @@
 # shellcheck shell=sh
 # The images that the Docker engine has.
 
-# shellcheck disable=SC2016 # these are the template's own variables
-layers_format='{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}'
-
-# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers.
-image_ready() {
-  [ "$(docker image inspect -f "$layers_format" "$1" 2>/dev/null)" = "$2" ]
+# image_record REFERENCE: what the engine knows about it.
+image_record() {
+  engine_get "/images/$1/json"
 }
 
-# image_is_planned REFERENCE CONFIGDIGEST: its configuration (what runs, as whom) is the planned one, too. The classic
-# store names an image after it, the containerd store after a manifest that names it.
+# record_layers: diffIDs of the record in standard input, with commas.
+record_layers() {
+  grep -o '"Layers":\[[^]]*\]' | sed 's/^"Layers":\[//; s/\]$//; s/"//g'
+}
+
+# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers. $scratch/record then tells more of it.
+image_ready() {
+  image_record "$1" >"$scratch/record"
+  [ "$(record_layers <"$scratch/record")" = "$2" ]
+}
+
+# image_is_planned CONFIGDIGEST: the configuration of the image that was asked about last (what runs, as whom) is the planned
+# one, too. The classic store names an image after it, the containerd store after a manifest that names it.
 image_is_planned() {
-  image_id=$(docker image inspect -f '{{.Id}}' "$1" 2>/dev/null)
-  [ "$image_id" != "$2" ] || return 0
+  image_id=$(engine_text Id <"$scratch/record")
+  [ "$image_id" != "$1" ] || return 0
   manifest=$(content_store "$(engine_root)")/${image_id#sha256:}
   [ -f "$manifest" ] || return 1
   # More than one configuration would be one too many: which of them the engine takes is its affair.
-  [ "$(tr -d ' \t\r\n' <"$manifest" | grep -o '"config":{[^{}]*}' | grep -o '"digest":"[^"]*"')" = "\"digest\":\"$2\"" ]
+  [ "$(tr -d ' \t\r\n' <"$manifest" | grep -o '"config":{[^{}]*}' | grep -o '"digest":"[^"]*"')" = "\"digest\":\"$1\"" ]
 }
 
 # content_store ROOT: where the containerd store keeps its blobs.
@@ -31,7 +39,7 @@ content_store() {
 
 # The engine lists it, too: on the containerd store an image may be found by its name and yet miss blobs.
 image_listed() {
-  docker image ls --format '{{.Repository}}:{{.Tag}}' "$1" 2>/dev/null | grep -qxF -e "$1"
+  engine_get "/images/json?filters=%7B%22reference%22%3A%5B%22$1%22%5D%7D" | grep -qF -e "\"$1\""
 }
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
@@ -49,11 +57,14 @@ make_trial() {
 }
 
 create_trial() {
-  docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" </dev/null
+  engine_change POST "/containers/create?name=$trial" "{\"Image\":\"$1\",\"Cmd\":[\"/prose-ship-probe\"]}" >"$scratch/create"
+  ! grep -q '^{"Id":' "$scratch/create" || return 0
+  sed -i 's/^{"message":"\(.*\)"}$/\1/' "$scratch/create"
+  return 1
 }
 
 remove_trial() {
-  docker rm --force --volumes "$trial" >/dev/null 2>&1
+  engine_change DELETE "/containers/$trial?force=1&v=1" >/dev/null
 }
 
 load_archive() {
@@ -68,35 +79,34 @@ remove_image() {
 # a container uses stays.
 remove_nameless_images() {
   docker image ls --quiet --no-trunc --filter dangling=true | sort -u | while IFS= read -r image; do
-    layers=$(docker image inspect -f "$layers_format" "$image" 2>/dev/null)
+    layers=$(image_record "$image" | record_layers)
     if [ -n "$layers" ] && grep -qxF -e "$layers" "$scratch/known-layers" && docker image rm "$image" >/dev/null 2>&1; then
       log_info "removed image $image, which had no name"
     fi
   done
 }
 
-engine_root() {
-  docker info -f '{{.DockerRootDir}}' 2>/dev/null
+# sample_folders REFERENCE: where its files lie in folders, the top one first; overlay2 keeps each layer as one.
+sample_folders() {
+  image_record "$1" >"$scratch/record"
+  engine_text UpperDir <"$scratch/record"
+  engine_text LowerDir <"$scratch/record" | tr ':' '\n'
 }
 
-# The engine gives one file as a tar archive; it goes through, nothing is kept. It is asked on its own socket where it has
-# the usual one, because its client takes a second to start on a small board; what is wrong, the client tells in words.
+# The engine gives one file as a tar archive; it goes through, nothing is kept.
 read_sample() {
-  if [ -S /var/run/docker.sock ] && [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ]; then
-    curl -fsS --unix-socket /var/run/docker.sock -G --data-urlencode "path=/$sample_path" "http://engine/containers/$trial/archive" 2>/dev/null | tar -xOf - 2>/dev/null
-  else
-    copy_sample
-  fi
+  curl -fsS --unix-socket "$ENGINE_SOCKET" -G --data-urlencode "path=/$sample_path" "http://engine/containers/$trial/archive" 2>/dev/null | tar -xOf - 2>/dev/null
 }
 
+# The engine's client tells in words what is wrong.
 copy_sample() {
   docker cp "$trial:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
 }
 
 # layer_sizes: diffID and bytes of every layer in the engine. Its sizes of whole images count a shared base each time.
 layer_sizes() {
-  docker info -f '{{.DockerRootDir}}{{"\t"}}{{.Driver}}' >"$scratch/engine" 2>/dev/null
-  IFS=$TAB read -r root driver <"$scratch/engine" || return 0
+  root=$(engine_root) driver=$(engine_info | engine_text Driver)
+  [ -n "$root" ] || return 0
   for layer in "$root/image/$driver/layerdb/sha256"/*; do
     [ -f "$layer/size" ] || continue
     # Neither file ends in a line feed.

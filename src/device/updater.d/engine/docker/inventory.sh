@@ -3,17 +3,17 @@
 
 # Somebody at the end of a long line waits for this: what does not depend on each other is asked at the same time.
 ask_engine() {
-  docker compose version --short >"$scratch/compose" 2>/dev/null &
-  docker image ls -q --no-trunc >"$scratch/images" 2>/dev/null &
+  compose_version >"$scratch/compose" &
 }
 
 report_engine() {
-  docker info -f '{{.ServerVersion}}{{"\t"}}{{.DockerRootDir}}{{"\t"}}{{.Driver}}{{"\t"}}{{.DriverStatus}}' >"$scratch/info" 2>"$scratch/errors" || {
-    printf 'updater: the Docker engine does not answer: %s\n' "$(tail_of "$scratch/errors")" >&2
+  engine_found=$(engine_version)
+  if [ -z "$engine_found" ]; then
+    printf 'updater: the Docker engine does not answer: %s\n' "$(docker info 2>&1 >/dev/null | tail -n 1)" >&2
     exit 1
-  }
-  IFS=$TAB read -r engine_found root driver driver_status <"$scratch/info"
-  case $driver_status in *io.containerd.snapshotter*) store=containerd ;; *) store=$driver ;; esac
+  fi
+  root=$(engine_root) store=$(engine_info | engine_text Driver)
+  case $(engine_info) in *'["driver-type","io.containerd.snapshotter'*) store=containerd ;; esac
   key_value engine "$engine_found"
   key_value store "$store"
   wait
@@ -26,15 +26,21 @@ report_images() {
   report_chains "$store" "$root"
 }
 
-# One line for each name of each image: the layers that an archive for this device may leave out. All images are asked
-# about in one call; one that vanishes meanwhile costs only its own line.
+# report_chains STORE ROOT: one line for each name of each image: the layers that an archive for this device may leave out. All
+# images are asked about in one call; one that vanishes meanwhile costs only its own line.
 report_chains() {
-  # shellcheck disable=SC2046
-  set -- "$1" "$2" $(sort -u "$scratch/images")
-  [ $# -gt 2 ] || return 0
   store=$1 root=$2
-  shift 2
-  docker image inspect -f "$layers_format{{\"\t\"}}{{join .RepoTags \" \"}}{{\"\t\"}}{{.ID}}" "$@" 2>/dev/null >"$scratch/chains"
+  # shellcheck disable=SC2046
+  set -- $(engine_get /images/json | grep -o '"Id":"sha256:[^"]*"' | sort -u | sed 's/^"Id":"/\/images\//; s/"$/\/json/')
+  [ $# -gt 0 ] || return 0
+  engine_get "$@" | awk '
+    function list(key,   text) {
+      if (!match($0, "\"" key "\":\\[[^]]*\\]")) return ""
+      text = substr($0, RSTART, RLENGTH)
+      gsub(/^[^[]*\[|\]$|"/, "", text)
+      return text
+    }
+    /^\{"Id":"/ { names = list("RepoTags"); gsub(/,/, " ", names); print list("Layers") "\t" names "\t" substr($0, 8, 71) }' >"$scratch/chains"
   while IFS= read -r line; do
     chain=${line%%"$TAB"*}
     names=${line#*"$TAB"}

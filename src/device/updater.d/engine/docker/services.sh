@@ -5,7 +5,7 @@
 compose() {
   compose_id=$1
   shift
-  docker compose --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
+  compose_program --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
 }
 
 check_services() {
@@ -13,9 +13,8 @@ check_services() {
     log_error E_COMPOSE "Compose refuses the file of release $1: $(tail_of "$scratch/compose")"
 }
 
-# `docker info` would start every plugin of the client, which takes seconds on a small computer.
 engine_is_up() {
-  docker version -f '{{.Server.Version}}' >/dev/null 2>&1
+  [ "$(engine_get /_ping)" = OK ]
 }
 
 engine_answers() {
@@ -23,18 +22,28 @@ engine_answers() {
 }
 
 engine_version() {
-  docker version -f '{{.Server.Version}}' 2>/dev/null
+  engine_info | engine_text ServerVersion
 }
 
 compose_version() {
-  docker compose version --short 2>/dev/null
+  compose_program version --short 2>/dev/null
 }
 
 # containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash, exit status.
+# The status stands first in a state and in a health (moby, api/types/container).
 containers_of() {
+  filters="%7B%22label%22%3A%5B%22com.docker.compose.project%3D$(project_of "$1")%22%2C%22com.docker.compose.oneoff%3DFalse%22%5D%7D"
   # shellcheck disable=SC2046
-  set -- $(docker ps -aq --filter "label=com.docker.compose.project=$(project_of "$1")" --filter label=com.docker.compose.oneoff=False)
-  [ $# -eq 0 ] || docker inspect -f '{{index .Config.Labels "com.docker.compose.service"}}{{"\t"}}{{.ID}}{{"\t"}}{{.State.Status}}{{"\t"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}{{"\t"}}{{.RestartCount}}{{"\t"}}{{.HostConfig.RestartPolicy.Name}}{{"\t"}}{{index .Config.Labels "com.docker.compose.config-hash"}}{{"\t"}}{{.State.ExitCode}}' "$@" 2>/dev/null
+  set -- $(engine_get "/containers/json?all=1&filters=$filters" | grep -o '"Id":"[0-9a-f]*"' | sed 's/.*:"\(.*\)"/\/containers\/\1\/json/')
+  [ $# -eq 0 ] || engine_get "$@" | awk '
+    function found(key, text,   at) { return match($0, key text) ? substr($0, RSTART + length(key), RLENGTH - length(key)) : "" }
+    /^\{"Id":/ {
+      health = found("\"Health\":{\"Status\":\"", "[a-z]+")
+      OFS = "\t"
+      print found("\"com.docker.compose.service\":\"", "[^\"]*"), substr($0, 8, 64), found("\"State\":{\"Status\":\"", "[a-z]+"), \
+        (health == "" || health == "none") ? "-" : health, found("\"RestartCount\":", "[0-9]+"), found("\"RestartPolicy\":{\"Name\":\"", "[a-z-]*"), \
+        found("\"com.docker.compose.config-hash\":\"", "[0-9a-f]*"), found("\"ExitCode\":", "-?[0-9]+")
+    }'
 }
 
 # changed_services ID: those of the plan for which no container with this configuration runs.
@@ -53,6 +62,17 @@ changed_services() {
       }
     }
     wanted[$0] == "" || !(($0, wanted[$0]) in running)'
+}
+
+# make_first_containers ID SERVICES: where there is none of them yet, all at once; $scratch/made tells them as containers_of
+# does. Compose alone takes ten seconds a call on a small board; what goes wrong here is told by the `up` that follows.
+make_first_containers() {
+  first_id=$1
+  shift
+  : >"$scratch/made"
+  [ $# -gt 0 ] && [ -z "$(containers_of "$first_id")" ] || return 0
+  compose "$first_id" up --no-start --no-build --pull never --no-deps --quiet-pull "$@" >"$scratch/up" 2>&1 || return 0
+  containers_of "$first_id" >"$scratch/made"
 }
 
 # A container's own signal and grace period hold.

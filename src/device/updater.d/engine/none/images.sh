@@ -23,11 +23,12 @@ tree_of() {
 }
 
 image_ready() {
+  asked_image=$1
   [ "$(image_field "$1" layers)" = "$2" ] && [ -d "$(tree_of "$1")" ]
 }
 
 image_is_planned() {
-  [ "$(image_field "$1" config)" = "$2" ]
+  [ "$(image_field "$asked_image" config)" = "$1" ]
 }
 
 image_listed() {
@@ -155,6 +156,10 @@ make_trial() {
 
 remove_trial() {
   :
+}
+
+sample_folders() {
+  tree_of "$1" && echo
 }
 
 read_sample() {

@@ -176,6 +176,11 @@ start_container() {
   done
 }
 
+# Processes are made by their start.
+make_first_containers() {
+  : >"$scratch/made"
+}
+
 # stop_container SERVICE: the supervisor ends the service; where it was killed itself, the service is ended here.
 stop_container() {
   stop_name=${1%@*} stop_dir=$SERVICES_DIR/${1%@*}
