@@ -1,6 +1,7 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
-import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, HostCheck, ProcessPolicy, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
+import type { ProcessPolicy } from '../site/host/process-policy.ts';
+import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, HostCheck, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
 
 /**
  * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs

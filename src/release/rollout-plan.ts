@@ -1,7 +1,8 @@
 import semver from 'semver';
 import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
 import { encodedPart } from '../oci/digest.ts';
-import type { Probe, ProcessPolicy } from '../site/model.ts';
+import type { ProcessPolicy } from '../site/host/process-policy.ts';
+import type { Probe } from '../site/model.ts';
 import type { ReleaseHost, ReleaseManifest } from './manifest.ts';
 
 /** Where the plan of a platform stands in a release. */

@@ -2,6 +2,7 @@ import type { Platform } from '../oci/platform.ts';
 import type { Secret } from '../secret.ts';
 import type { AllowedSigners } from './allowed-signers.ts';
 import type { DnsRecord } from './dns/record.ts';
+import type { ProcessPolicy } from './host/process-policy.ts';
 
 /**
  * What the rest of the program sees of a site file and its recipe: loaded, validated, defaults filled in, paths absolute.
@@ -146,18 +147,6 @@ export interface Recipe {
   readonly processes?: readonly ProcessPolicy[];
   /** What a person must do, with the site's values. */
   readonly steps?: readonly Step[];
-}
-
-/** A service that runs out of its unpacked image, as the login user. */
-export interface ProcessPolicy {
-  readonly service: string;
-  /** Name of the rendered file that gets `command`, and every other command, as its arguments. */
-  readonly entrypoint: string;
-  readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  /** TCP; none below 1024. */
-  readonly ports: readonly number[];
-  readonly stopSeconds: number;
 }
 
 /** Something that no program can do, and how it is done. */

@@ -57,7 +57,7 @@ async function brokenRecipe(): Promise<string> {
   await cp(path.resolve(import.meta.dirname, '../../recipes/prosody'), target, { recursive: true });
   const file = path.join(target, 'recipe.yaml');
   const text = await readFile(file, 'utf8');
-  await writeFile(file, text.replace('command: [prosody, -F]', 'command: [prosody, --no-such-option]').replace('timeoutSeconds: 180', 'timeoutSeconds: 20'));
+  await writeFile(file, text.replace('command: [prosody, -F]', "command: ['false']").replace('timeoutSeconds: 180', 'timeoutSeconds: 20'));
   return target;
 }
 
@@ -71,9 +71,13 @@ async function listenAsRoot(port: number): Promise<void> {
   await host.exec(`/usr/sbin/sshd -f /etc/ssh/throwaway/sshd_config -E /var/log/other-sshd.log -o PidFile=none -p ${port}`);
 }
 
-/** Whether Prosody listens. */
-async function isUp(): Promise<boolean> {
-  return (await host.exec(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/${ports.client_port}'`)).exitCode === 0;
+/** Waits until another process than `before` listens. */
+async function untilUp(before: string): Promise<void> {
+  const isUp = async () => {
+    const now = await serverProcess();
+    return now !== '' && now !== before && (await host.exec(`bash -c 'exec 3<>/dev/tcp/127.0.0.1/${ports.client_port}'`)).exitCode === 0;
+  };
+  for (const deadline = Date.now() + 120_000; !(await isUp()) && Date.now() < deadline; ) await delay(300);
 }
 
 /** Process id of Prosody, as its supervisor says. */
@@ -166,13 +170,8 @@ test.serial('a server that is killed comes back', async (t) => {
   t.timeout(2 * 60_000);
   const before = await serverProcess();
   await host.exec(['kill', '-KILL', before]);
-  const deadline = Date.now() + 60_000;
-  let after = '';
-  while ((after === '' || after === before) && Date.now() < deadline) {
-    await delay(300);
-    after = await serverProcess();
-  }
-  t.not(after, before);
+  await untilUp(before);
+  t.not(await serverProcess(), before);
   t.regex(await chat('after a crash'), /after a crash/);
 });
 
@@ -181,8 +180,7 @@ test.serial('after a restart of the host, what its crontab runs brings everythin
   await host.reboot();
   t.is((await host.exec('pgrep -u anna')).stdout, '', 'nothing runs yet');
   await host.exec('cron');
-  const deadline = Date.now() + 120_000;
-  while (!(await isUp()) && Date.now() < deadline) await delay(500);
+  await untilUp('');
   t.regex(await chat('after a reboot'), /after a reboot/);
 });
 

@@ -1,10 +1,10 @@
-import type { ProcessPolicy } from '../model.ts';
 import { adoptFailure } from '../recipe/components.ts';
 import type { Surroundings } from '../recipe/conditions.ts';
 import type { RecipeInput } from '../schema/recipe-schema.ts';
 import { suggest } from '../yaml/nearest.ts';
 import type { Problems } from '../yaml/problems.ts';
 import type { Path } from '../yaml/source-document.ts';
+import type { ProcessPolicy } from './process-policy.ts';
 
 /** What only root may listen to (ip(7), ip_unprivileged_port_start). */
 const firstFreePort = 1024;

@@ -41,6 +41,8 @@ verb_restart_services() {
 
 start_chosen() {
   install_files "$current" || return 1
+  # Containers are there already.
+  : >"$scratch/made"
   for chosen_service in $chosen; do start_service "$current" "$chosen_service" || return 1; done
   hide_maintenance
   well_if_whole "$current"

@@ -171,7 +171,7 @@ start_container() {
   tries=0
   until [ -s "$SERVICES_DIR/$start_name/state" ]; do
     tries=$((tries + 1))
-    if [ "$tries" -gt 100 ]; then echo "its supervisor does not come up"; return 1; fi
+    if [ "$tries" -gt 600 ]; then echo "its supervisor does not come up"; return 1; fi
     sleep 0.1
   done
 }
