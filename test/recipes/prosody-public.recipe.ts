@@ -141,7 +141,7 @@ test.serial('clients get credentials for calls, which coturn takes; with wrong o
 
 test.serial('prosodyctl finds nothing wrong with configuration and certificates', async (t) => {
   const config = await chat.inside('docker exec chat-server-1 prosodyctl check config');
-  t.is(config.replaceAll(/^ .*\n/gm, '').trim(), 'Checking config...\nDone.\n\nAll checks passed, congratulations!', config);
+  t.deepEqual(config.split('\n').filter((line) => /^\S/.test(line)), ['Checking config...', 'Done.', 'All checks passed, congratulations!'], config);
   const certificates = await chat.inside('docker exec chat-server-1 prosodyctl check certs');
   t.regex(certificates, new RegExp(`Checking certificate for ${domain}\n  Certificate: /var/lib/prosody/certs/${domain}\\.crt`));
   t.regex(certificates, /All checks passed/);
