@@ -83,9 +83,11 @@ async def room(request, anna, bert):
     """One makes a room, both come, one writes; the other hears it, and finds it in the room's archive."""
     where = request["room"]
     await anna["xep_0045"].join_muc_wait(where, "anna", timeout=TIMEOUT)
-    # As it is (XEP-0045, section 10.1.2): until then it is locked.
+    # Until then it is locked (XEP-0045, section 10.1.3); it stays when everybody has gone.
     settings = Element("{http://jabber.org/protocol/muc#owner}query")
-    SubElement(settings, "{jabber:x:data}x", type="submit")
+    form = SubElement(settings, "{jabber:x:data}x", type="submit")
+    for name, value in (("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig"), ("muc#roomconfig_persistentroom", "1")):
+        SubElement(SubElement(form, "{jabber:x:data}field", var=name), "{jabber:x:data}value").text = value
     await anna.make_iq_set(settings, ito=where).send(timeout=TIMEOUT)
     await bert["xep_0045"].join_muc_wait(where, "bert", timeout=TIMEOUT)
     arrived = bert.heard("groupchat_message", lambda one: one["body"] == request["text"])
