@@ -122,9 +122,10 @@ trusted_proxies = { "127.0.0.1", "::1", "10.0.0.0/8", "172.16.0.0/12", "192.168.
 
 turn_external_host = {{ host_name | lua }}
 turn_external_port = {{ turn_port }}
-turn_external_tls_port = {{ turn_tls_port }}
 turn_external_tcp = true
 turn_external_secret = FileLine("/run/secrets/turn_secret")
+-- Prosody 13.0 names the port with TLS without the credentials that it takes; so it is named here.
+external_services = { { type = "turns", transport = "tcp", host = {{ host_name | lua }}, port = {{ turn_tls_port }}, secret = turn_external_secret } }
 {%- endif %}
 {%- if proxy65 %}
 proxy65_ports = { {% if site.profile == "shared" %}{{ proxy65_port }}{% else %}5000{% endif %} }
