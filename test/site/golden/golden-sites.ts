@@ -6,7 +6,7 @@ import { zoneFile } from '../../../src/ship/dns/zone-file.ts';
 import { fixtures } from '../temporary-site.ts';
 
 export const goldenDirectory = path.join(fixtures, 'golden');
-export const goldenSites = ['prosody', 'prosody-closed', 'prosody-public', 'prosody-public-postgresql', 'prosody-ddns', 'prosody-ddns-domain', 'prosody-intranet', 'prose-pod', 'prose-pod-federated', 'static-web'];
+export const goldenSites = ['prosody', 'prosody-closed', 'prosody-public', 'prosody-public-postgresql', 'prosody-ddns', 'prosody-ddns-domain', 'prosody-intranet', 'prosody-intranet-local', 'prose-pod', 'prose-pod-federated', 'static-web'];
 
 /** Every file that a fixture site renders to, by name. */
 export async function renderGolden(site: string): Promise<Map<string, string>> {

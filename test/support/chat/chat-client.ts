@@ -41,12 +41,12 @@ export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: stri
     })();
     arrived.catch(() => {}); // awaited below
     for (let attempt = 0; ; attempt += 1) {
-      const { exitCode, stderr } = await run(
+      const { exitCode, stdout, stderr } = await run(
         context,
         { ...sender, args: [...sender.args, to.jid] },
         { input: `${text}\n`, timeoutMs: patienceMs, expect: [1] },
       );
-      if (exitCode !== 0) throw new Error(`${from.jid} could not send: ${stderr}`);
+      if (exitCode !== 0) throw new Error(`${from.jid} could not send: ${stdout}${stderr}`);
       // The receiver may not have logged in yet when the first one passes.
       const line = await Promise.race([arrived, delay(2_000, undefined)]);
       if (line !== undefined) return line;

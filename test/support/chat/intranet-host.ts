@@ -55,10 +55,13 @@ export async function layIntranet(host: ThrowawayHost, domain: string): Promise<
 export async function createIntranetHost(domain: string): Promise<ThrowawayHost> {
   const host = await createThrowawayHost({ engine: false });
   const packages = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-packages-'));
-  await execute('sh', ['-c', `apt-get download $(apt-get -s install --no-install-recommends prosody lua-dbi-sqlite3 | awk '/^Inst/ { print $2 }')`], { cwd: packages });
+  await execute('sh', ['-c', `apt-get download $(apt-get -s install --no-install-recommends prosody lua-dbi-sqlite3 lua-unbound | awk '/^Inst/ { print $2 }')`], { cwd: packages });
   await cp(packages, path.join(host.root, 'packages'), { recursive: true });
   await rm(packages, { recursive: true });
-  await host.exec('dpkg -i /packages/*.deb; rm -rf /packages');
+  // Unpacked, not installed: what packages trigger (caches of libraries, of manual pages) takes longer than everything else.
+  await host.exec(`for package in /packages/*.deb; do dpkg-deb --extract "$package" /; done; rm -rf /packages
+    useradd --system --home-dir /var/lib/prosody --shell /usr/sbin/nologin prosody
+    mkdir -p /var/lib/prosody/certs && chown -R prosody /var/lib/prosody`);
   await layIntranet(host, domain);
   await writeFile(path.join(host.root, 'usr/local/bin/docker'), engine, { mode: 0o755 });
   await writeFile(path.join(host.root, 'entrypoint'), await readFile(path.join(repository, 'dockerfiles/prosody/entrypoint.sh')), { mode: 0o755 });
