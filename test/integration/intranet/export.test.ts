@@ -91,7 +91,7 @@ test.serial('a configuration profile that Python reads, with the same UUIDs each
 /** The blocks of `qrencode --type=UTF8` as a picture of eight pixels a module: a full block is two light ones. */
 function pictureOf(blocks: string): string {
   const rows = blocks.split('\n').filter((line) => line !== '').flatMap((line) => {
-    const cells = [...line];
+    const cells = Array.from(line);
     return [cells.map((cell) => '█▀'.includes(cell)), cells.map((cell) => '█▄'.includes(cell))];
   });
   const scale = 8;

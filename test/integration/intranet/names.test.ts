@@ -96,5 +96,5 @@ test('Avahi announces the server itself', async (t) => {
   await startAvahiOnBus(pi, 'raspberrypi');
   await startAvahiOnBus(laptop, 'laptop');
   const { stdout } = await laptop.exec('timeout 20 avahi-browse --terminate --resolve --parsable _xmpp-client._tcp');
-  t.regex(stdout, /^=;eth0;IPv4;Chat\\032chat\.local\\032on\\032raspberrypi;.*;raspberrypi\.local;10\.78\.0\.23;5222;/m);
+  t.regex(stdout, /^=;eth0;IPv4;Chat\\032chat\\\.local\\032on\\032raspberrypi;.*;raspberrypi\.local;10\.78\.0\.23;5222;/m);
 });
