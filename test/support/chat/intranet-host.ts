@@ -67,6 +67,8 @@ export async function createIntranetHost(domain: string): Promise<ThrowawayHost>
   await writeFile(path.join(host.root, 'entrypoint'), await readFile(path.join(repository, 'dockerfiles/prosody/entrypoint.sh')), { mode: 0o755 });
   const { exitCode, stdout, stderr } = await host.exec(`set -e
     mkdir -p /run/prosody && chown prosody /run/prosody
+    # libfaketime keeps semaphores there, by process ids that are this host's and not the machine's.
+    mount -t tmpfs tmpfs /dev/shm
     setsid setpriv --reuid prosody --regid prosody --init-groups env PROSE_SHIP_DOMAINS='${domain} groups.${domain}' /entrypoint prosody -F >/run/prosody/log 2>&1 </dev/null &
     timeout 30 sh -c "until ss -ltn | grep -q ':5222 ' && test -s /run/prosody/prosody.pid; do sleep 0.1; done" || { cat /run/prosody/log; exit 1; }`);
   if (exitCode === 0) return host;
