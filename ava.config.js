@@ -29,6 +29,8 @@ const longFirst = [
   'services/start-first',
   'build/build-base',
   'ship/fleet',
+  'intranet/authority',
+  'intranet/export',
   'ssh/command',
   'bake/customise',
   'ship/registry-transport',

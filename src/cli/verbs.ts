@@ -1,4 +1,5 @@
 import { account } from './commands/host/account.ts';
+import { authority } from './commands/host/authority.ts';
 import { backup, restore } from './commands/host/backup.ts';
 import { boot } from './commands/boot.ts';
 import { bake } from './commands/bake.ts';
@@ -49,6 +50,7 @@ export const verbs: readonly Verb[] = [
   logs,
   exec,
   account,
+  authority,
   dns,
   doctor,
   completionOf(() => verbs),

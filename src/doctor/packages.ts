@@ -72,6 +72,11 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   python: ['python3'],
   nftables: ['nftables'],
   avahi: ['avahi-daemon'],
+  'avahi-utils': ['avahi-utils'],
+  qrencode: ['qrencode'],
+  zbar: ['zbar-tools'],
+  faketime: ['faketime'],
+  gnutls: ['gnutls-bin'],
   // The program alone: the package dnsmasq would also start it.
   dnsmasq: ['dnsmasq-base'],
   cron: ['cron'],

@@ -4,14 +4,14 @@ import type { DnsWarning } from '../../ship/dns/warnings.ts';
 import type { DnsRecord } from '../../site/dns/record.ts';
 import { word, type Session, type Verb, type VerbOptions } from '../verb.ts';
 
-const formats = ['table', 'bind', 'dnsmasq', 'json'] as const;
+const formats = ['table', 'bind', 'dnsmasq', 'hosts', 'json'] as const;
 type Format = (typeof formats)[number];
 
 export const dns: Verb = {
   name: 'dns',
   summary: 'the DNS records that the site needs, and whether they are there',
   options: [
-    { flags: '--format <kind>', description: 'how to print them; bind is a zone file', choices: formats, default: 'table' },
+    { flags: '--format <kind>', description: 'how to print them; bind is a zone file, hosts lines for /etc/hosts', choices: formats, default: 'table' },
     { flags: '--zone <name>', description: "the zone that they go into (default: the site's domain)" },
     { flags: '--name-server <name>', description: 'with --format bind: print a whole zone, served by this one', repeatable: true },
     { flags: '--check', description: 'ask the real DNS and compare' },
@@ -73,6 +73,7 @@ async function show(session: Session, records: readonly DnsRecord[], { format, z
       return zoneFile(records, zone, nameServers.length > 0 ? { nameServers, serial: Math.floor(Date.now() / 1000) } : undefined);
     },
     dnsmasq: async () => (await import('../../ship/dns/dnsmasq.ts')).dnsmasqConfiguration(records),
+    hosts: async () => (await import('../../ship/dns/hosts-file.ts')).hostsFile(records),
     json: () => Promise.resolve(rows.map((row) => JSON.stringify(row)).join('\n')),
   };
   const text = await print[format]();

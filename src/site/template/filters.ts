@@ -7,6 +7,7 @@ export const valueFilters: Readonly<Record<string, (value: unknown, ...rest: unk
   is_address: (value) => isAddress(textOf(value)),
   is_private_address: (value) => isPrivateAddress(textOf(value)),
   semver: (value, range) => satisfies(textOf(value), textOf(range)),
+  ends_with: (value, end) => textOf(value).endsWith(textOf(end)),
   not: (value) => value === false || value === null || value === undefined,
 };
 

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { ExitStatus, ShipError } from '../../../src/errors.ts';
 import { dnsmasqConfiguration } from '../../../src/ship/dns/dnsmasq.ts';
+import { hostsFile } from '../../../src/ship/dns/hosts-file.ts';
 import { formRows, recordRows } from '../../../src/ship/dns/record-rows.ts';
 import { zoneFile } from '../../../src/ship/dns/zone-file.ts';
 import { everyType, elsewhere, record } from './sample-records.ts';
@@ -70,6 +71,24 @@ test('dnsmasq is not given what it would misread', (t) => {
   t.like(all, { code: 'E_DNS_DNSMASQ', message: "dnsmasq has no records for all names, as in A '*.example.org'", remedy: 'Let a name server read it: --format bind.', exitStatus: ExitStatus.usage });
   const long = refuse(record('a.example.org', { type: 'TXT', text: x(1000) }));
   t.like(long, { code: 'E_DNS_DNSMASQ', message: "dnsmasq reads 1024 bytes a line, and TXT 'a.example.org' takes 1036" });
+});
+
+test('a hosts file: addresses with their names, and the domain whose services run on another host', (t) => {
+  t.is(hostsFile([...everyType, elsewhere]), '203.0.113.7 example.org www.example.org\n2001:db8::7 example.org www.example.org\n203.0.113.8 proxy.example.net\n');
+  const service = (name: string, target: string) => record(name, { type: 'SRV', priority: 0, weight: 5, port: 5222, target });
+  t.is(hostsFile([
+    record('host.home', { type: 'A', address: '10.0.0.7' }),
+    service('_xmpp-client._tcp.chat.home', 'host.home'),
+    service('_stun._udp.chat.home', 'host.home'),
+    service('_xmpp-client._tcp.away.home', 'away.example.net'),
+  ]), '10.0.0.7 host.home chat.home\n');
+});
+
+test('a hosts file holds neither nothing nor everything', (t) => {
+  const refuse = (...records: Parameters<typeof hostsFile>[0]) => t.throws<ShipError>(() => hostsFile(records), { instanceOf: ShipError });
+  t.like(refuse(everyType[3]!), { code: 'E_DNS_HOSTS', message: 'No record has an address', exitStatus: ExitStatus.usage });
+  const all = refuse(record('*.example.org', { type: 'A', address: '203.0.113.7' }));
+  t.like(all, { code: 'E_DNS_HOSTS', message: "A hosts file has no entries for all names, as in A '*.example.org'", remedy: 'Let a name server read it: --format bind.' });
 });
 
 test('rows for a form, and for programs', (t) => {

@@ -61,6 +61,8 @@ const conditions: Record<string, [condition: string, holds: boolean]> = {
   'an address': ["'\"192.0.2.1\" | is_address'", true],
   'no address': ["'site.domain | is_address'", false],
   'no address, turned round': ["'site.domain | is_address | not'", true],
+  'a text that ends so': ["'site.domain | ends_with: \".org\"'", true],
+  'a text that only holds it': ["'site.domain | ends_with: \"example\"'", false],
   'a version in a range': ["'components.server.version | semver: \">=2 <3\"'", true],
   'a version outside': ["'components.server.version | semver: \"^1.0.0\"'", false],
   'a secret that is not given': ['token', false],

@@ -6,7 +6,7 @@ import { zoneFile } from '../../../src/ship/dns/zone-file.ts';
 import { fixtures } from '../temporary-site.ts';
 
 export const goldenDirectory = path.join(fixtures, 'golden');
-export const goldenSites = ['prosody', 'prosody-closed', 'prosody-public', 'prosody-public-postgresql', 'prosody-public-database', 'prosody-ddns', 'prosody-ddns-challenge', 'prosody-ddns-domain', 'prosody-intranet', 'prosody-shared', 'prose-pod', 'prose-pod-federated', 'static-web'];
+export const goldenSites = ['prosody', 'prosody-closed', 'prosody-public', 'prosody-public-postgresql', 'prosody-public-database', 'prosody-ddns', 'prosody-ddns-challenge', 'prosody-ddns-domain', 'prosody-intranet', 'prosody-intranet-local', 'prosody-shared', 'prose-pod', 'prose-pod-federated', 'static-web'];
 
 /** Every file that a fixture site renders to, by name. */
 export async function renderGolden(site: string): Promise<Map<string, string>> {

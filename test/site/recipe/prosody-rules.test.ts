@@ -83,6 +83,14 @@ test("Let's Encrypt and a domain that is none of the internet do not go together
   t.like(problem, { code: 'E_RULE', message: "Let's Encrypt gives no certificate to chatserver, which is no name of the internet" });
 });
 
+test('a multicast name is the host itself, on the usual port', async (t) => {
+  const local = (...lines: string[]) => ({ 'prose-ship.yaml': site('intranet', [...home, 'ipv4: 192.168.1.4', ...lines])['prose-ship.yaml']!.replace('domain: example.org', 'domain: chat.local') });
+  const [problem] = await problemsOf(t, local('host_name: pi.local'));
+  t.like(problem, { code: 'E_RULE', message: 'Clients find chat.local by its own address, not by that of pi.local' });
+  const { warnings } = await load(t, local('client_port: 5322'));
+  t.true(warnings.some((text) => text.includes('clients try port 5222 and not 5322')), warnings.join());
+});
+
 test('what is doubtful is told', async (t) => {
   const abroad = await load(t, site('intranet', [...home, 'ipv4: 203.0.113.7']));
   t.deepEqual(abroad.warnings.map((text) => /203\.0\.113\.7 is an address of the internet/.test(text)), [true]);

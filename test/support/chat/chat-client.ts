@@ -11,6 +11,8 @@ export interface ChatLogin {
   readonly password: string;
   /** `ADDRESS:PORT`, in place of what DNS would say. */
   readonly server: string;
+  /** The one authority that it trusts; without, it does not ask who signed. */
+  readonly authorityFile?: string;
 }
 
 /** How long a login and a message may take; the servers of the tests run emulated. */
@@ -18,7 +20,8 @@ const patienceMs = 120_000;
 
 /**
  * Two people log in with STARTTLS and SASL, and one writes to the other. Returns what arrived.
- * The demo's certificates are self-signed, so the client is told not to ask who signed them; it does insist on TLS.
+ * The demo's certificates are self-signed, so the client is told not to ask who signed them; it does insist on TLS, and
+ * with `authorityFile` on that authority.
  */
 export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: string): Promise<string> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-chat-'));
@@ -38,12 +41,12 @@ export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: stri
     })();
     arrived.catch(() => {}); // awaited below
     for (let attempt = 0; ; attempt += 1) {
-      const { exitCode, stderr } = await run(
+      const { exitCode, stdout, stderr } = await run(
         context,
         { ...sender, args: [...sender.args, to.jid] },
         { input: `${text}\n`, timeoutMs: patienceMs, expect: [1] },
       );
-      if (exitCode !== 0) throw new Error(`${from.jid} could not send: ${stderr}`);
+      if (exitCode !== 0) throw new Error(`${from.jid} could not send: ${stdout}${stderr}`);
       // The receiver may not have logged in yet when the first one passes.
       const line = await Promise.race([arrived, delay(2_000, undefined)]);
       if (line !== undefined) return line;
@@ -55,8 +58,23 @@ export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: stri
   }
 }
 
-async function configure(directory: string, { jid, password, server }: ChatLogin): Promise<Command> {
+/** One message, whether or not somebody is there to take it; never throws for what the server says. */
+export async function sendMessage(from: ChatLogin, to: string, text: string): Promise<{ readonly exitCode: number; readonly stderr: string }> {
+  const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-chat-'));
+  try {
+    const { program, args } = await configure(directory, from);
+    const context = createContext({ environment: { ...process.env, HOME: directory } });
+    return await run(context, { program, args: [...args, to] }, { input: `${text}\n`, timeoutMs: patienceMs, expect: [1] });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function configure(directory: string, { jid, password, server, authorityFile }: ChatLogin): Promise<Command> {
   const file = path.join(directory, `${jid}.conf`);
   await writeFile(file, `username: ${jid}\npassword: ${password}\njserver: ${server}\n`, { mode: 0o600 });
-  return { program: 'go-sendxmpp', args: ['--suppress-root-warning', '--no-tls-verify', '--file', file] };
+  const args = ['--suppress-root-warning', ...(authorityFile === undefined ? ['--no-tls-verify'] : []), '--file', file];
+  // Go's own two variables: what they name stands in place of what the machine trusts.
+  const environment = authorityFile === undefined ? {} : { SSL_CERT_FILE: authorityFile, SSL_CERT_DIR: directory };
+  return { program: 'env', args: [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), 'go-sendxmpp', ...args] };
 }

@@ -1,13 +1,14 @@
 #!/bin/sh
 # Rendered by prose-ship: change the recipe or the site, not this file.
 # The certificate of {{ site.domain }} and its services, for Prosody{% if web %}, nginx{% endif %}{% if turn %} and coturn{% endif %}.
-# usage: {{ site.name }}-certificates placeholder | issue | deploy LINEAGE | check
+# usage: {{ site.name }}-certificates placeholder | issue | {% if certificates == "private" %}renew | {% endif %}deploy LINEAGE | check
 #   placeholder   a self-signed one where there is none, so that other programs can start
 {%- if certificates == "letsencrypt" %}
 #   issue         asks the authority where one is missing that covers {% if certificate_challenge == "http-01" %}all names with an address{% else %}all names{% endif %}, or was asked for in another way, and deploys it
 #   deploy        copies one to where programs read it, and lets them read it; certbot's deploy hook
 {%- else %}
-#   issue         signs one with the authority of this host, where there is none or it ends within 30 days, and deploys it
+#   issue         has one signed by the authority of this host, where there is none or it ends within 30 days, and deploys it
+#   renew         has a new one signed, whatever the old one is like, and deploys it
 #   deploy        copies one to where programs read it, and lets them read it
 {%- endif %}
 #   check         says what is wrong with those that programs show; exit status 1 if anything is
@@ -25,8 +26,9 @@ names="$hosts{% if host_name != site.domain %}{% if web or turn or certificate_c
 live=/etc/letsencrypt/live
 {%- else %}
 authority=${PROSE_AUTHORITY:-/etc/prose/authority}
+authority_program=${PROSE_AUTHORITY_PROGRAM:-/usr/local/sbin/{{ site.name }}-authority}
 {%- endif %}
-{%- if web %}
+{%- if web and certificates == "letsencrypt" %}
 web_root=${PROSE_WEB_ROOT:-/var/www/{{ site.name }}}
 {%- endif %}
 
@@ -226,56 +228,21 @@ issue() {
 }
 {%- else %}
 
-# make_authority: its key never leaves this host, its certificate is for every client.
-make_authority() {
-    [ ! -e "$authority/ca.crt" ] || return 0
-    mkdir -p "$authority"
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -sha256 -days 7300 -subj "/CN=Authority of {{ site.name }}" \
-        -addext basicConstraints=critical,CA:TRUE,pathlen:0 -addext keyUsage=critical,keyCertSign,cRLSign \
-        -keyout "$authority/ca.key.new" -out "$authority/ca.crt.new" 2>/dev/null
-    mv -f "$authority/ca.key.new" "$authority/ca.key"
-    mv -f "$authority/ca.crt.new" "$authority/ca.crt"
-    echo "made the authority of $domain: $authority/ca.crt is for every client, $authority/ca.key for nobody"
-}
-
-is_good() {
-    [ "$(openssl x509 -noout -pubkey -in "$1/fullchain.pem" 2>/dev/null)" = "$(openssl pkey -pubout -in "$1/privkey.pem" 2>/dev/null)" ] || return 1
-    openssl verify -CAfile "$authority/ca.crt" "$1/fullchain.pem" >/dev/null 2>&1 && openssl x509 -noout -checkend 2592000 -in "$1/fullchain.pem" >/dev/null || return 1
-    for name in $names; do
-        openssl x509 -noout -checkhost "$name" -in "$1/fullchain.pem" | grep -q 'does match' || return 1
-    done
-    {%- if ipv4 != "" %}
-    openssl x509 -noout -checkip {{ ipv4 }} -in "$1/fullchain.pem" | grep -q 'does match'
-    {%- endif %}
-}
-
+# issue sign | renew
 issue() {
-    make_authority
-    {%- if web %}
-    # For clients to fetch and trust.
-    mkdir -p "$web_root"
-    chmod 0755 "$web_root"
-    install -m 0644 "$authority/ca.crt" "$web_root/ca.crt"
-    {%- endif %}
-    if ! is_good "$authority/$domain"; then
-        mkdir -p "$authority/$domain"
-        new=$(mktemp -d "$authority/new.XXXXXX")
-        # shellcheck disable=SC2086 # a list
-        printf '%s\n' basicConstraints=critical,CA:FALSE keyUsage=critical,digitalSignature extendedKeyUsage=serverAuth,clientAuth subjectKeyIdentifier=hash authorityKeyIdentifier=keyid "subjectAltName=$(alternatives $names)" >"$new/extensions"
-        openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN={{ site.name }}" -keyout "$new/privkey.pem" -out "$new/request" 2>/dev/null
-        # What phones take: at most 398 days.
-        openssl x509 -req -sha256 -days 390 -in "$new/request" -CA "$authority/ca.crt" -CAkey "$authority/ca.key" -extfile "$new/extensions" -out "$new/leaf.pem" 2>/dev/null
-        cat "$new/leaf.pem" "$authority/ca.crt" >"$new/fullchain.pem"
-        mv -f "$new/privkey.pem" "$new/fullchain.pem" "$authority/$domain/"
-        rm -rf "$new"
-    fi
+    "$authority_program" "$1"
     deploy "$authority/$domain"
 }
 {%- endif %}
 
 case ${1:-} in
     placeholder) placeholder ;;
+    {%- if certificates == "letsencrypt" %}
     issue) issue ;;
+    {%- else %}
+    issue) issue sign ;;
+    renew) issue renew ;;
+    {%- endif %}
     deploy) deploy "${2:?}" ;;
     check) check ;;
     *) sed -n 's/^# usage: /usage: /p' "$0" >&2 && exit 2 ;;
