@@ -5,6 +5,7 @@ import { knownVersions } from './recipe/known-versions-schema.ts';
 import { recipeOs } from './os-schema.ts';
 import { probe } from './probe-schema.ts';
 import { when } from './recipe/condition.ts';
+import { recipeData } from './recipe/data-schema.ts';
 import { rules, steps } from './recipe/guidance-schema.ts';
 import { fileMode, fileOwner, recipeHost } from './recipe/host-schema.ts';
 import { profiles } from './recipe/profile-schema.ts';
@@ -128,20 +129,7 @@ export const recipeSchema = z
         soakSeconds: z.int().min(0).max(3600).default(10).describe('How long nothing may restart after the probes have passed, in seconds.'),
       })
       .describe('Order of start and what proves that it works.'),
-    data: z
-      .strictObject({
-        version: z.int().min(1).describe('Raise it when the format of the data changes: then updates copy the data first and rollbacks put it back.'),
-        volumes: z
-          .array(
-            z.union([
-              serviceName.describe('A named volume.'),
-              z.strictObject({ name: serviceName.describe('A named volume.'), when: when.optional() }).describe('One that is not always there.'),
-            ]),
-          )
-          .describe('Named volumes of the Compose file that hold what must survive; one that is not always there as `{name, when}`.'),
-      })
-      .default({ version: 1, volumes: [] })
-      .describe('The data to keep.'),
+    data: recipeData,
     accounts: z
       .strictObject({
         service: serviceName.describe('Service in whose container the commands run.'),
