@@ -38,8 +38,8 @@ local function renamed(text)
     if new and new ~= host then return jid.join(node, new, resource) end
 end
 
--- What a person wrote, in stanzas (RFC 6121, section 5.2).
-local written = { body = true, subject = true }
+-- What a person wrote: elements of stanzas, attributes and fields (of contacts and rooms, say).
+local written = { body = true, subject = true, name = true, groups = true, description = true }
 local changes
 
 local function rename_text(text)
@@ -50,7 +50,9 @@ end
 
 -- A stanza, as a table or as Prosody parses it: attributes, and texts that stand alone in their element.
 local function rename_stanza(stanza)
-    for name, value in pairs(stanza.attr) do stanza.attr[name] = rename_text(value) end
+    for name, value in pairs(stanza.attr) do
+        if not written[name] then stanza.attr[name] = rename_text(value) end
+    end
     for index, child in ipairs(stanza) do
         if type(child) == "table" then
             rename_stanza(child)
@@ -76,7 +78,7 @@ local function rename_value(value)
             result[key] = own and rename_value(part) or part
         end
     else
-        for key, part in pairs(value) do result[rename_text(key)] = rename_value(part) end
+        for key, part in pairs(value) do result[rename_text(key)] = written[key] and part or rename_value(part) end
     end
     return result
 end

@@ -35,6 +35,8 @@ const refusals: Record<string, { readonly plan: UpdatePlan; readonly inventory?:
   'data that a newer release wrote': { plan: plan({ dataVersion: 1 }), code: 'E_DATA_TOO_NEW', message: /on pi has version 2, release 1\.1\.0 reads version 1/, remedy: /^`prose-ship rollback pi`/ },
   'a version that must be passed through': { plan: plan({ upgradeFrom: '>=2.5.0 <3' }), code: 'E_UPGRADE_PATH', message: /pi runs version 2\.0\.0 of the recipe 'chat'; release 1\.1\.0 can only follow 'chat' >=2\.5\.0 <3/, remedy: /version in between first/ },
   'another recipe': { plan: plan({ upgradeFrom: '*', recipe: { name: 'wiki', version: '1.0.0' } }), code: 'E_UPGRADE_PATH', message: /recipe 'chat'/, remedy: /Check `recipe` in the site file/ },
+  'another domain': { plan: plan({ rename: { changes: [{ from: 'a.example', to: 'b.example' }, { from: 'r.a.example', to: 'r.b.example' }] } }), code: 'E_DOMAIN_CHANGED', message: /^Release 1\.1\.0 keeps its data under other names than what runs on pi: a\.example -> b\.example, r\.a\.example -> r\.b\.example$/, remedy: /add --rename-domain/ },
+  'another domain that data cannot follow': { plan: plan({ rename: { changes: [{ from: 'a.example', to: 'b.example' }], impossible: 'It is elsewhere.' } }), code: 'E_RENAME_IMPOSSIBLE', message: /a\.example -> b\.example\. It is elsewhere\.$/, remedy: /old names back/ },
 };
 
 for (const [title, { plan: planned, inventory, code, message, remedy }] of Object.entries(refusals)) {
@@ -58,4 +60,10 @@ test('lets through what fits, and what cannot be known', (t) => {
   })) {
     t.notThrows(() => checkVersions(planned, host), what);
   }
+});
+
+test('asked for it, data follows to another domain, where that is possible', (t) => {
+  const changes = [{ from: 'a.example', to: 'b.example' }];
+  t.notThrows(() => checkVersions(plan({ rename: { changes } }), host, { renameDomain: true }));
+  t.throws(() => checkVersions(plan({ rename: { changes, impossible: 'No.' } }), host, { renameDomain: true }), { code: 'E_RENAME_IMPOSSIBLE' });
 });
