@@ -47,7 +47,8 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
     ]),
     ['gate', rollout.timeoutSeconds, rollout.soakSeconds],
     ['data', data.version, ...data.volumes],
-    ...Object.entries(data.names ?? {}).map(([key, kept]) => ['data-name', key, kept]),
+    // In one order, whether the manifest was made just now or read again.
+    ...Object.entries(data.names ?? {}).sort().map(([key, kept]) => ['data-name', key, kept]),
     ...(data.rename ? [['data-rename', data.rename.service, ...data.rename.command]] : []),
     ...(host ? hostLines(host) : []),
     ...(retention ? [['retention', retention.releases, retention.diskBudgetBytes ?? 0]] : []),

@@ -27,7 +27,7 @@ const manifest: ReleaseManifest = {
     soakSeconds: 5,
   },
   requires: { engine: '24.0.0' },
-  data: { version: 1, volumes: [], names: { domain: 'example.org', rooms: 'groups.example.org' }, rename: { service: 'server', command: ['rename', '-v'] } },
+  data: { version: 1, volumes: [], names: { rooms: 'groups.example.org', domain: 'example.org' }, rename: { service: 'server', command: ['rename', '-v'] } },
   secrets: [],
 };
 
