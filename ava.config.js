@@ -15,6 +15,7 @@ const longFirst = [
   'updater/lock',
   'ship/faults',
   'services/stop-first',
+  'services/alone',
   'services/gate',
   'pipeline',
   'updater/killed/boot',
