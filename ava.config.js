@@ -22,6 +22,7 @@ const longFirst = [
   'updater/killed/guard',
   'updater/host-files/killed',
   'updater/host-files/lay',
+  'updater/rename',
   'ship/backup',
   'services/start-first-killed',
   'updater/retention-disk',
