@@ -1,11 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { readAccount, type Account, type AccountEntry } from '../test/faults/matrix/account.ts';
-import { faults, points } from '../test/faults/matrix/scenarios.ts';
+import { faults, points, stores } from '../test/faults/matrix/scenarios.ts';
 
 /** Makes docs/internals/faults.md of what the last `npm run test:faults` has found (build/faults/account.json). */
-const stores = ['overlay2', 'containerd'] as const;
-
 function page({ entries, stores: facts }: Account): string {
   const broken = entries.filter(({ violations }) => violations.length > 0);
   const records = stores.map((store) => facts[store]?.records ?? 0).reduce((sum, count) => sum + count, 0);
@@ -20,7 +18,8 @@ function page({ entries, stores: facts }: Account): string {
     'Each scenario brings a release onto a host that runs another one, holds the updater at a point of the rollout, does the',
     'harm there, and asks an observer (test/faults/bench/observer.py) which shares no code with the updater: one release runs, whole,',
     'answering, and named by `current`; every record that the service acknowledged is in its volume, in the format of the',
-    'release that runs; a rollback has what it needs; no other container, image, volume, layer or file is left.',
+    'release that runs; the files that the release has on the host itself are there, whole, and taken in by who reads them; a',
+    'rollback has what it needs; no other container, image, volume, layer or file is left.',
     '',
     '| fault | scenarios | ended old | ended new | well without the next boot | seconds until well: median, worst |',
     '|---|---|---|---|---|---|',
@@ -53,13 +52,13 @@ function matrix(store: string, entries: readonly AccountEntry[]): string[] {
   const cell = (point: string, fault: string): string => {
     const entry = entries.find((one) => one.point === point && one.fault === fault);
     if (!entry) return '';
-    const words = [entry.end ?? 'neither', ...(entry.dataChanges ? ['d'] : [])].join(' ');
+    const words = [entry.end ?? 'neither', ...(entry.dataChanges ? ['d'] : []), ...(entry.hostFiles ? ['h'] : []), ...(entry.alone ? ['a'] : [])].join(' ');
     return entry.violations.length > 0 ? `**${words}**` : words;
   };
   return [
     `## ${store}`,
     '',
-    `Which release ran in the end; \`d\`: the new release changes the format of the data; bold: an invariant was broken.`,
+    `Which release ran in the end; \`d\`: the new release changes the format of the data; \`h\`: it has files for the host itself; \`a\`: one service changes alone; bold: an invariant was broken.`,
     '',
     `| at | ${faults.join(' | ')} |`,
     `|---|${faults.map(() => '---|').join('')}`,

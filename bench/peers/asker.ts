@@ -11,8 +11,17 @@ const everyMs = 20;
 /** A question that is answered later counts as not answered. */
 const patienceMs = 250;
 
+/** How long a service may stay away. */
+const mostMs = 60_000;
+
+export interface Asking {
+  /** Resolves when a question is answered that is asked from now on. @throws Error when none is within a minute */
+  answeredAgain(): Promise<void>;
+  stop(): Promise<Answers>;
+}
+
 /** Asks a service on a new connection every 20 ms, whatever becomes of the questions before. */
-export function startAsking(url: string): { stop(): Promise<Answers> } {
+export function startAsking(url: string): Asking {
   const answeredAt: number[] = [];
   const questions: Promise<void>[] = [];
   const ask = async () => {
@@ -21,6 +30,13 @@ export function startAsking(url: string): { stop(): Promise<Answers> } {
   };
   const timer = setInterval(() => questions.push(ask()), everyMs);
   return {
+    answeredAgain: async () => {
+      const from = performance.now();
+      while (!answeredAt.some((at) => at >= from)) {
+        if (performance.now() - from > mostMs) throw new Error(`${url} does not answer any more`);
+        await new Promise((resolve) => setTimeout(resolve, everyMs));
+      }
+    },
     stop: async () => {
       clearInterval(timer);
       await Promise.all(questions);

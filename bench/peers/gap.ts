@@ -9,7 +9,7 @@ import { startAsking, type Answers } from './asker.ts';
 const leastRuns = 5;
 const largestRatio = 1.1;
 const port = 8080;
-/** Asked for as long before an update, and as long after it. */
+/** Asked for as long before an update, and as long after it answers again. */
 const quietMs = 500;
 
 interface Part {
@@ -65,6 +65,8 @@ async function stopFirst({ context, note }: BenchSurroundings, count: number): P
           const asking = startAsking(url);
           await new Promise((resolve) => setTimeout(resolve, quietMs));
           const { exitCode, stdout, stderr } = await device.host.exec(ways[way](id), { timeoutMs: 180_000 });
+          // Compose does not wait until the service answers.
+          if (exitCode === 0) await asking.answeredAgain();
           await new Promise((resolve) => setTimeout(resolve, quietMs));
           const answers = await asking.stop();
           if (exitCode !== 0) throw new Error(`${ways[way](id)}: ${stdout}\n${stderr}`);

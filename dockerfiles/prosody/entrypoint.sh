@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes a self-signed certificate for each domain in PROSE_SHIP_DOMAINS (space-separated) that has none, then runs the
-# command. A certificate that is there, whoever made it, is never touched.
+# Makes a self-signed certificate for each domain in PROSE_SHIP_DOMAINS (space-separated) that has none; a certificate that is
+# there, whoever made it, is never touched. Writes the password in the file PROSE_SHIP_PGPASSWORD_FILE into PGPASSFILE, for any
+# PostgreSQL server, and waits a minute until PROSE_SHIP_WAIT_FOR (HOST:PORT) answers, each where it is set. Then runs the command.
 set -eu
 umask 077
 
@@ -39,5 +40,17 @@ for domain in ${PROSE_SHIP_DOMAINS:-}; do
         fail "$certificates/$domain.crt has no key beside it; put $domain.key there, or delete the certificate"
     fi
 done
+
+if [ -n "${PROSE_SHIP_PGPASSWORD_FILE:-}" ]; then
+    password=$(sed 's/[\\:]/\\&/g' "$PROSE_SHIP_PGPASSWORD_FILE") || fail "the password of the database is missing: $PROSE_SHIP_PGPASSWORD_FILE"
+    printf '*:*:*:*:%s\n' "$password" >"${PGPASSFILE:?}"
+fi
+
+# A minute is no promise: the server asks its database again whenever it needs it.
+if [ -n "${PROSE_SHIP_WAIT_FOR:-}" ]; then
+    # shellcheck disable=SC2016 # expanded by bash, whose /dev/tcp this is
+    timeout 60 bash -c 'until (exec 3<>"/dev/tcp/$0/$1") 2>/dev/null; do sleep 0.5; done' "${PROSE_SHIP_WAIT_FOR%:*}" "${PROSE_SHIP_WAIT_FOR##*:}" ||
+        echo "entrypoint: $PROSE_SHIP_WAIT_FOR does not answer; starting without it" >&2
+fi
 
 exec "$@"

@@ -14,6 +14,8 @@ import { exec, logs, status } from './commands/host/inspect-host.ts';
 import { plan } from './commands/plan.ts';
 import { provision } from './commands/host/provision.ts';
 import { release } from './commands/release.ts';
+import { ports } from './commands/host/ports.ts';
+import { restart, start, stop } from './commands/host/services.ts';
 import { rollback } from './commands/host/rollback.ts';
 import { push, update } from './commands/host/update.ts';
 import { steps } from './commands/site/steps.ts';
@@ -34,9 +36,13 @@ export const verbs: readonly Verb[] = [
   flash,
   discover,
   provision,
+  ports,
   push,
   update,
   rollback,
+  start,
+  stop,
+  restart,
   backup,
   restore,
   status,

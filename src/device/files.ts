@@ -22,6 +22,31 @@ export const devicePaths = {
   allowedSignersFile: '/etc/prose-ship/allowed_signers',
 } as const;
 
+/**
+ * The same on a host where nobody is root: everything is in one folder of the login user's, and relative to the home, which is
+ * where commands and SFTP begin.
+ */
+const userRoot = '.local/share/prose-ship';
+export const userPaths: Readonly<Record<keyof typeof devicePaths, string>> = {
+  libraryDirectory: `${userRoot}/lib`,
+  updater: `${userRoot}/lib/updater`,
+  unit: '.config/systemd/user/prose-ship.service',
+  stateDirectory: userRoot,
+  incomingDirectory: `${userRoot}/incoming`,
+  releasesDirectory: `${userRoot}/releases`,
+  filesDirectory: `${userRoot}/files`,
+  secretsDirectory: `${userRoot}/secrets`,
+  maintenanceDirectory: `${userRoot}/maintenance`,
+  secondPortDirectory: `${userRoot}/second-port`,
+  platformsFile: `${userRoot}/settings/platforms`,
+  allowedSignersFile: `${userRoot}/settings/allowed_signers`,
+};
+
+/** Where things are on a host. */
+export function pathsOf(host: { readonly engine?: 'none' }): Readonly<Record<keyof typeof devicePaths, string>> {
+  return host.engine === 'none' ? userPaths : devicePaths;
+}
+
 /** One file that provisioning lays onto a device, or baking into its image. */
 export interface DeviceFile {
   /** Absolute path here. */

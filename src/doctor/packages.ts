@@ -74,8 +74,15 @@ const common: Readonly<Record<Part, readonly string[]>> = {
   avahi: ['avahi-daemon'],
   // The program alone: the package dnsmasq would also start it.
   dnsmasq: ['dnsmasq-base'],
+  cron: ['cron'],
   bind: ['bind9'],
   'bind-check': ['bind9-utils'],
+  certbot: ['certbot'],
+  pebble: ['pebble'],
+  // It starts only where systemd runs, or where its defaults file says so.
+  coturn: ['coturn'],
+  // aiohttp is only recommended by it.
+  slixmpp: ['python3-slixmpp', 'python3-aiohttp'],
   locales: ['locales'],
   'libc-bin': ['libc-bin'],
   tzdata: ['tzdata'],

@@ -40,7 +40,19 @@ const command = z.array(word.min(1)).min(1);
 const host = z.strictObject({
   files: z.array(z.strictObject({ path: z.string().regex(hostPathPattern), file: path, action: name.exactOptional() })),
   actions: z.array(z.strictObject({ name, check: command.exactOptional(), apply: command, timeoutSeconds: z.int().min(1) })),
+  checks: z.array(z.strictObject({ name, command })).exactOptional(),
 });
+
+const processes = z.array(
+  z.strictObject({
+    service: name,
+    entrypoint: z.string().regex(/^[\w.][\w.-]*$/),
+    command,
+    environment: z.record(z.string().regex(/^[A-Za-z_]\w*$/), word),
+    ports: z.array(z.int().min(1024).max(65_535)),
+    stopSeconds: z.int().min(1),
+  }),
+);
 
 const manifest = z.strictObject({
   format: z.literal(1),
@@ -102,6 +114,7 @@ const manifest = z.strictObject({
     .strictObject({ service: name, add: accountCommand, passwd: accountCommand, list: accountCommand })
     .exactOptional(),
   host: host.exactOptional(),
+  processes: processes.exactOptional(),
   secrets: z.array(name),
   generatedSecrets: z.array(name).exactOptional(),
 });

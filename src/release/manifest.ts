@@ -1,6 +1,6 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
-import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
+import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, HostCheck, ProcessPolicy, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
 
 /**
  * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs
@@ -29,6 +29,8 @@ export interface ReleaseManifest {
   readonly accounts?: AccountCommands;
   /** What stands on the host itself, outside containers. */
   readonly host?: ReleaseHost;
+  /** How its services run on a host without an engine; absent: it needs one. */
+  readonly processes?: readonly ProcessPolicy[];
   /** Names of the secrets that a host must hold before this release can run; never their values. */
   readonly secrets: readonly string[];
   /** Those of them that a host makes itself when it has none. */
@@ -40,6 +42,7 @@ export interface ReleaseHost {
   readonly files: readonly ReleaseHostFile[];
   /** In the order in which they run. */
   readonly actions: readonly HostAction[];
+  readonly checks?: readonly HostCheck[];
 }
 
 export interface ReleaseHostFile {

@@ -132,6 +132,7 @@ function describeHost({ recipe: { host } }: Deployment, { hostFiles, secrets, ge
   const described: ReleaseHost | undefined = host && {
     files: hostFiles.map(({ name, hash, path: target, action }) => ({ path: target, file: `files/${hash}/${name}`, ...(action === undefined ? {} : { action }) })),
     actions: host.actions,
+    ...(host.checks ? { checks: host.checks } : {}),
   };
   return { ...(described ? { host: described } : {}), secrets, ...(generatedSecrets.length > 0 ? { generatedSecrets } : {}) };
 }
@@ -152,6 +153,7 @@ function describeRelease(
     ...(site.retention ? { retention: site.retention } : {}),
     ...(Object.keys(recipe.requires).length > 0 ? { requires: recipe.requires } : {}),
     ...(recipe.accounts ? { accounts: recipe.accounts } : {}),
+    ...(recipe.processes ? { processes: recipe.processes } : {}),
   };
   return { ...manifest, id: releaseId(manifest) };
 }

@@ -1,7 +1,7 @@
 import semver from 'semver';
 import { formatPlatform, platformSlug, samePlatform, type Platform } from '../oci/platform.ts';
 import { encodedPart } from '../oci/digest.ts';
-import type { Probe } from '../site/model.ts';
+import type { Probe, ProcessPolicy } from '../site/model.ts';
 import type { ReleaseHost, ReleaseManifest } from './manifest.ts';
 
 /** Where the plan of a platform stands in a release. */
@@ -20,7 +20,7 @@ export function releasePlatforms({ images }: Pick<ReleaseManifest, 'images'>): P
  * parser (docs/internals/device.md, Plan).
  */
 export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): string {
-  const { id, name, version, recipe, images, files, secrets, rollout, requires = {}, data, retention, host, generatedSecrets = [] } = manifest;
+  const { id, name, version, recipe, images, files, secrets, rollout, requires = {}, data, retention, host, processes, generatedSecrets = [] } = manifest;
   const ours = images.filter((image) => samePlatform(image.platform, platform));
   const lines: (readonly (string | number)[])[] = [
     ['format', 1],
@@ -51,13 +51,26 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
     ...Object.entries(data.names ?? {}).sort().map(([key, kept]) => ['data-name', key, kept]),
     ...(data.rename ? [['data-rename', data.rename.service, ...data.rename.command]] : []),
     ...(host ? hostLines(host) : []),
+    ...(processes ? [['engine', 'none'], ...processes.flatMap((process) => processLines(process, files))] : []),
     ...(retention ? [['retention', retention.releases, retention.diskBudgetBytes ?? 0]] : []),
   ];
   return lines.map((fields) => `${fields.join('\t')}\n`).join('');
 }
 
+/** How a service runs without an engine. */
+function processLines({ service, entrypoint, command, environment, ports, stopSeconds }: ProcessPolicy, files: ReleaseManifest['files']): (readonly (string | number)[])[] {
+  const script = files.find((file) => file.name === entrypoint);
+  if (!script) throw new Error(`No file '${entrypoint}': a recipe is checked when it is loaded`);
+  return [
+    ['process', service, hashOf(script.path), script.name, stopSeconds],
+    ['process-command', service, ...command],
+    ...Object.entries(environment).map(([name, value]) => ['process-variable', service, name, value]),
+    ...ports.map((port) => ['process-port', service, port]),
+  ];
+}
+
 /** Files of the host itself; mode and owner stand in the `file` line of the same name. */
-function hostLines({ files, actions }: ReleaseHost): (readonly (string | number)[])[] {
+function hostLines({ files, actions, checks = [] }: ReleaseHost): (readonly (string | number)[])[] {
   return [
     ...files.map(({ path, file, action }) => ['hostfile', hashOf(file), nameOf(file), path, action ?? '-']),
     ...actions.flatMap(({ name, check, apply, timeoutSeconds }) => [
@@ -65,6 +78,7 @@ function hostLines({ files, actions }: ReleaseHost): (readonly (string | number)
       ...(check ? [['action-check', name, ...check]] : []),
       ['action-apply', name, ...apply],
     ]),
+    ...checks.map(({ name, command }) => ['host-check', name, ...command]),
   ];
 }
 

@@ -1,6 +1,5 @@
 import type { AccountCommands } from '../site/model.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
-import { devicePaths } from '../device/files.ts';
 import type { Secret } from '../secret.ts';
 import type { Device } from './device.ts';
 
@@ -17,7 +16,7 @@ export interface AccountRequest {
 const jidPattern = /^[\p{L}\p{N}._+-]+@[a-z0-9.-]+$/u;
 
 /**
- * Runs one of the recipe's account commands in its service's container; the password travels on standard input only.
+ * Runs one of the recipe's account commands in its service's container, or as the service where there is no engine; the password travels on standard input only.
  * @throws ShipError E_BAD_JID, E_NO_ACCOUNTS (the recipe has no such commands), E_REMOTE_COMMAND_FAILED
  */
 export async function runAccountCommand(device: Device, accounts: AccountCommands | undefined, project: string, request: AccountRequest): Promise<string> {
@@ -39,10 +38,15 @@ export async function runAccountCommand(device: Device, accounts: AccountCommand
   }
   const { command, input } = accounts[request.action];
   const fill = (text: string) => text.replaceAll('{jid}', request.jid).replaceAll('{domain}', request.jid.replace(/^.*@/, ''));
-  const compose = ['docker', 'compose', '--project-name', project, '--file', `${devicePaths.stateDirectory}/current/compose.yaml`];
-  const result = await device.connection.run([...compose, 'exec', '-T', accounts.service, ...command.map(fill)], {
+  const result = await device.connection.run([...serviceCommand(device, project), accounts.service, ...command.map(fill)], {
     sudo: true,
     input: fill(input).replaceAll('{password}', request.password?.reveal() ?? ''),
   });
   return result.stdout;
+}
+
+/** Runs what follows it, a service and a command, beside what the service runs itself. */
+function serviceCommand({ host, paths }: Device, project: string): readonly string[] {
+  if (host.engine === 'none') return [paths.updater, 'exec'];
+  return ['docker', 'compose', '--project-name', project, '--file', `${paths.stateDirectory}/current/compose.yaml`, 'exec', '-T'];
 }

@@ -6,15 +6,24 @@ import type { UpdatePlan } from './plan-update.ts';
 /**
  * Whether this release may follow the one that runs, on the engine that is there. The updater asks the same before it stops
  * anything (src/device/updater.d/rollout/versions.sh).
- * @throws ShipError with exit status 3: E_ENGINE_TOO_OLD, E_COMPOSE_TOO_OLD, E_DATA_TOO_NEW, E_UPGRADE_PATH, E_DOMAIN_CHANGED,
- * E_RENAME_IMPOSSIBLE
+ * @throws ShipError with exit status 3: E_WRONG_ENGINE, E_ENGINE_TOO_OLD, E_COMPOSE_TOO_OLD, E_DATA_TOO_NEW, E_UPGRADE_PATH,
+ * E_DOMAIN_CHANGED, E_RENAME_IMPOSSIBLE
  */
 export function checkVersions(plan: UpdatePlan, inventory: HostInventory, { renameDomain = false } = {}): void {
-  checkEngine(plan, inventory);
+  if (isForThisKind(plan, inventory)) checkEngine(plan, inventory);
   if (!plan.current || plan.current.id === plan.release) return;
   checkData(plan);
   checkUpgradePath(plan);
   checkNames(plan, renameDomain);
+}
+
+/** Whether there is an engine to ask about: none on hosts without one, which take releases for such hosts alone. */
+function isForThisKind({ host, version, conditions: { withoutEngine = false } }: UpdatePlan, { engineVersion }: HostInventory): boolean {
+  const hasEngine = engineVersion !== 'none';
+  if (hasEngine !== withoutEngine) return hasEngine;
+  throw hasEngine
+    ? refusal('E_WRONG_ENGINE', `${host} has a Docker engine, release ${version} is for hosts without one`, 'Choose another `profile` in the site file and make the release again.')
+    : refusal('E_WRONG_ENGINE', `${host} has no engine, release ${version} needs one`, 'Choose a `profile` with `engine: none` in the site file and make the release again.');
 }
 
 function checkEngine({ host, version, conditions }: UpdatePlan, { engineVersion, composeVersion }: HostInventory): void {

@@ -1,4 +1,3 @@
-import { devicePaths } from '../device/files.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { ReleaseManifest } from '../release/manifest.ts';
 import { releaseManifestSchema } from '../release/manifest-schema.ts';
@@ -8,8 +7,8 @@ import type { Device } from './device.ts';
  * The manifest of the release that runs on a host.
  * @throws ShipError E_NOTHING_DEPLOYED when none has been rolled out there
  */
-export async function currentManifest({ host, connection }: Device): Promise<ReleaseManifest> {
-  const { exitCode, stdout } = await connection.run(['cat', `${devicePaths.stateDirectory}/current/release.json`], { sudo: true, expect: [1] });
+export async function currentManifest({ host, paths, connection }: Device): Promise<ReleaseManifest> {
+  const { exitCode, stdout } = await connection.run(['cat', `${paths.stateDirectory}/current/release.json`], { sudo: true, expect: [1] });
   if (exitCode === 0) return releaseManifestSchema.parse(JSON.parse(stdout));
   throw new ShipError({
     code: 'E_NOTHING_DEPLOYED',

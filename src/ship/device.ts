@@ -1,5 +1,5 @@
 import type { Context } from '../context.ts';
-import { devicePaths, updaterVersion } from '../device/files.ts';
+import { pathsOf, updaterVersion } from '../device/files.ts';
 import { parseInventory, type HostInventory } from '../device/inventory.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import { connect, type ConnectOptions, type Connection } from '../host/ssh/connection.ts';
@@ -11,7 +11,9 @@ export interface Device {
   readonly host: Host;
   /** The login that stands now: another one after `reconnect`. */
   readonly connection: Connection;
-  /** Runs the updater as root. */
+  /** Where things are there. */
+  readonly paths: ReturnType<typeof pathsOf>;
+  /** Runs the updater as root, or as the login user where nobody is root. */
   readonly updater: (args: readonly string[], options?: UpdaterOptions) => Promise<RunResult>;
   /** The inventory that was asked for with the login; given once, because it gets old. */
   readonly takeInventory: () => RunResult | undefined;
@@ -43,15 +45,19 @@ const noRoot = 101;
 const inventoryScript =
   `[ -x "$0" ] || exit ${noUpdater}; [ "$(id -u)" != 0 ] || exec "$0" inventory; ` +
   `sudo -n true 2>/dev/null || exit ${noRoot}; exec sudo -n -- "$0" inventory`;
+const ownInventoryScript = `[ -x "$0" ] || exit ${noUpdater}; exec "$0" inventory`;
 
 /** Logs in. @throws ShipError of `connect` */
 export async function openDevice(context: Context, host: Host, { asksInventory = false, ...options }: DeviceOptions): Promise<OpenDevice> {
-  const first = ['sh', '-c', inventoryScript, devicePaths.updater];
-  let connection = await connect(context, host, asksInventory ? { ...options, first } : options);
+  const paths = pathsOf(host);
+  const login = host.engine === 'none' ? { ...options, withoutRoot: true } : options;
+  const first = ['sh', '-c', host.engine === 'none' ? ownInventoryScript : inventoryScript, paths.updater];
+  let connection = await connect(context, host, asksInventory ? { ...login, first } : login);
   let inventory = connection.first;
   let closed = false;
   return {
     host,
+    paths,
     get connection() {
       return connection;
     },
@@ -60,10 +66,10 @@ export async function openDevice(context: Context, host: Host, { asksInventory =
       inventory = undefined;
       return taken;
     },
-    updater: (args, updaterOptions) => connection.run([devicePaths.updater, ...args], { sudo: true, ...updaterOptions }),
+    updater: (args, updaterOptions) => connection.run([paths.updater, ...args], { sudo: true, ...updaterOptions }),
     reconnect: async () => {
       await connection.close();
-      const again = await connect(context, host, options);
+      const again = await connect(context, host, login);
       connection = again;
       if (closed) await again.close();
     },
@@ -116,8 +122,8 @@ export async function readInventory(device: Device): Promise<HostInventory> {
   return inventory;
 }
 
-async function askInventory({ connection, updater }: Device): Promise<RunResult> {
-  const present = await connection.run(['test', '-x', devicePaths.updater], { expect: [1] });
+async function askInventory({ connection, updater, paths }: Device): Promise<RunResult> {
+  const present = await connection.run(['test', '-x', paths.updater], { expect: [1] });
   return present.exitCode === 0 ? updater(['inventory'], { expect: [1, 2, 127] }) : { ...present, exitCode: noUpdater };
 }
 

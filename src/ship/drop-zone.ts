@@ -1,5 +1,4 @@
 import path from 'node:path';
-import { devicePaths } from '../device/files.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { Device } from './device.ts';
 import type { UpdatePlan } from './plan-update.ts';
@@ -11,21 +10,21 @@ export const imagesFolder = 'images';
  * The drop zone belongs to one login: that which provisioned last.
  * @throws ShipError E_NOT_PROVISIONED (exit status 3) when that is another one
  */
-export async function checkDropZone({ host, connection: { uid, user, files } }: Device): Promise<void> {
+export async function checkDropZone({ host, paths, connection: { uid, user, files } }: Device): Promise<void> {
   if (uid === 0) return;
-  const found = await files.stat(devicePaths.incomingDirectory);
+  const found = await files.stat(paths.incomingDirectory);
   if (found?.uid === uid) return;
   throw new ShipError({
     code: 'E_NOT_PROVISIONED',
-    message: `${devicePaths.incomingDirectory} on ${host.name} ${found ? `belongs to uid ${found.uid}` : 'is not there'}, so ${user} cannot upload`,
+    message: `${paths.incomingDirectory} on ${host.name} ${found ? `belongs to uid ${found.uid}` : 'is not there'}, so ${user} cannot upload`,
     remedy: `Run \`prose-ship provision ${host.name}\` as ${user}, when nobody else uploads: it gives the folder to ${user}.`,
     exitStatus: ExitStatus.preflight,
   });
 }
 
 /** What an earlier, cut upload of this release takes of the host's disk; as much less is needed now. */
-export async function uploadedBytes({ connection: { files } }: Device, { release, sendBytes }: UpdatePlan): Promise<number> {
-  const directory = path.posix.join(devicePaths.incomingDirectory, release, imagesFolder);
+export async function uploadedBytes({ paths, connection: { files } }: Device, { release, sendBytes }: UpdatePlan): Promise<number> {
+  const directory = path.posix.join(paths.incomingDirectory, release, imagesFolder);
   if (sendBytes === 0) return 0;
   try {
     if ((await files.stat(directory))?.kind !== 'directory') return 0;

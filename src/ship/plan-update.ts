@@ -38,6 +38,8 @@ export interface UpdateConditions {
   /** Oldest versions that do, three numbers each. */
   readonly engine: string;
   readonly compose: string;
+  /** The release runs on a host without an engine, and on no other. */
+  readonly withoutEngine?: boolean;
 }
 
 /** Names of data, such as a domain, that the release has otherwise than what runs. */
@@ -107,7 +109,7 @@ export function planUpdate(
   images: readonly OpenedImage[],
   inventory: HostInventory,
 ): UpdatePlan {
-  const { id, version, recipe, data, rollout, requires = {} } = release.manifest;
+  const { id, version, recipe, data, rollout, processes, requires = {} } = release.manifest;
   const current = inventory.releases.find((kept) => kept.id === inventory.currentId);
   const rename = planRenaming(data, inventory);
   const isKept = inventory.releases.some((kept) => kept.id === id);
@@ -124,6 +126,7 @@ export function planUpdate(
       ...(rollout.upgradeFrom === undefined ? {} : { upgradeFrom: rollout.upgradeFrom }),
       engine: effectiveMinimum('engine', requires),
       compose: effectiveMinimum('compose', requires),
+      ...(processes ? { withoutEngine: true } : {}),
     },
     ...(current ? { current } : {}),
     isKept,

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../context.ts';
-import { devicePaths } from '../device/files.ts';
 import { imagesFolder, takeOver } from './drop-zone.ts';
 import type { HostInventory } from '../device/inventory.ts';
 import { partialPaths, type RemoteFiles, type ResumableSource, type ResumableUpload, type TokenBucket } from '../host/ssh/connection.ts';
@@ -12,7 +11,7 @@ import { manifestFile, type Release } from '../release/read-release.ts';
 import { planPath, releasePlatforms } from '../release/rollout-plan.ts';
 import { isSigned, signatureFile } from '../release/signature/verify-signature.ts';
 import type { Task, TaskReport } from '../tasks.ts';
-import { archiveSource } from './archive-source.ts';
+import type { SharedArchives } from './archives/shared-archives.ts';
 import type { Device } from './device.ts';
 import { sendableArchive, type OpenedImage, type PlannedImage, type UpdatePlan } from './plan-update.ts';
 import type { Transport } from './preflight.ts';
@@ -29,6 +28,7 @@ interface PushInput {
   /** Slows the archives down; default: as fast as the link. */
   readonly pace?: TokenBucket | undefined;
   readonly transport: Transport;
+  readonly archives: SharedArchives;
 }
 
 /** An archive, on its way to a file of the drop zone. */
@@ -73,7 +73,7 @@ function pullTask({ context, device, plan, images, pace }: PushInput): Task {
 async function upload(input: PushInput, report: TaskReport): Promise<void> {
   const { device, release, plan, pace } = input;
   const { files } = device.connection;
-  const target = path.posix.join(devicePaths.incomingDirectory, plan.release);
+  const target = path.posix.join(device.paths.incomingDirectory, plan.release);
   const archives = input.transport === 'registry' ? [] : await archivesToSend(input, input.context.signal);
   const small = await smallFiles(release, plan, archives);
   const isNew = await makeRoom(device, target, small, archives);
@@ -121,13 +121,13 @@ function foldersOf(target: string, names: readonly string[]): string[] {
   return [...folders];
 }
 
-async function archivesToSend({ plan, images, inventory }: PushInput, signal: AbortSignal): Promise<ArchiveToSend[]> {
+async function archivesToSend({ plan, images, inventory, archives: shared }: PushInput, signal: AbortSignal): Promise<ArchiveToSend[]> {
   const archives: ArchiveToSend[] = [];
   for (const planned of plan.images) {
     const image = images.find(({ component }) => component === planned.component);
     if (!image || planned.sendBytes === 0) continue;
     const { archive } = image;
-    const source = await archiveSource(archive, sendableArchive(archive, inventory), planned.compression, signal);
+    const source = await shared.source(archive, sendableArchive(archive, inventory), planned.compression, signal);
     const suffix = planned.compression === 'gzip' ? 'gz' : 'zst';
     archives.push({ planned, path: `${imagesFolder}/${planned.component}.tar.${suffix}`, source });
   }
@@ -180,11 +180,11 @@ export function secretTask(device: Device, secrets: ReadonlyMap<string, string>)
   };
 }
 
-async function putSecret({ connection }: Device, name: string, value: string): Promise<boolean> {
-  const file = path.posix.join(devicePaths.secretsDirectory, name);
+async function putSecret({ connection, paths }: Device, name: string, value: string): Promise<boolean> {
+  const file = path.posix.join(paths.secretsDirectory, name);
   const { stdout } = await connection.run(['sha256sum', file], { sudo: true, expect: [1] });
   if (stdout.startsWith(digestOf(value).slice('sha256:'.length))) return false;
-  await connection.run(['install', '-d', '-m', '0700', devicePaths.secretsDirectory], { sudo: true });
+  await connection.run(['install', '-d', '-m', '0700', paths.secretsDirectory], { sudo: true });
   // 0444 in a directory that only root enters: containers run as users of their own and must read what is mounted.
   const script = 'umask 077 && cat >"$1.new" && chmod 0444 "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
   await connection.run(['sh', '-c', script, 'sh', file], { sudo: true, input: value });

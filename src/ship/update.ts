@@ -1,5 +1,4 @@
 import type { Context } from '../context.ts';
-import { devicePaths } from '../device/files.ts';
 import type { HostInventory } from '../device/inventory.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { TokenBucket } from '../host/ssh/connection.ts';
@@ -8,6 +7,7 @@ import { isSigned } from '../release/signature/verify-signature.ts';
 import type { Task } from '../tasks.ts';
 import { readInventory, type Device } from './device.ts';
 import { checkDropZone, uploadedBytes } from './drop-zone.ts';
+import { SharedArchives } from './archives/shared-archives.ts';
 import { choosePlatform, openImages, planUpdate, type OpenedImage, type UpdatePlan } from './plan-update.ts';
 import { preflight, type PreflightOptions } from './preflight.ts';
 import { pushTasks, secretTask } from './push.ts';
@@ -23,6 +23,8 @@ export interface UpdateOptions extends PreflightOptions {
   readonly secrets?: ReadonlyMap<string, string>;
   /** Slows the upload down; may be shared by several hosts. */
   readonly pace?: TokenBucket | undefined;
+  /** What is sent, for several hosts read together. */
+  readonly archives?: SharedArchives;
 }
 
 /** A plan and what it was made from. */
@@ -38,15 +40,15 @@ export async function prepareUpdate(device: Device, release: Release): Promise<P
   const platform = choosePlatform(release, device.host.name, inventory);
   const images = await openImages(release, platform);
   const plan = planUpdate(device.host.name, release, platform, images, inventory);
-  if (inventory.requiresSignature && !plan.isKept && !(await isSigned(release.directory))) throw unsigned(plan);
+  if (inventory.requiresSignature && !plan.isKept && !(await isSigned(release.directory))) throw unsigned(plan, device.paths.allowedSignersFile);
   return { plan, images, inventory };
 }
 
-function unsigned({ host, release }: UpdatePlan): ShipError {
+function unsigned({ host, release }: UpdatePlan, signersFile: string): ShipError {
   return new ShipError({
     code: 'E_SIGNATURE_MISSING',
     message: `${host} takes signed releases only, and ${release} is not signed`,
-    remedy: `Sign it with \`prose-ship release --sign KEY\`; ${devicePaths.allowedSignersFile} on the host lists whose key counts.`,
+    remedy: `Sign it with \`prose-ship release --sign KEY\`; ${signersFile} on the host lists whose key counts.`,
     exitStatus: ExitStatus.preflight,
   });
 }
@@ -63,7 +65,13 @@ export async function checkHost(device: Device, { plan, inventory }: PreparedUpd
     if (!(error instanceof ShipError) || error.code !== 'E_HOST_DISK_FULL') throw error;
     preflight(plan, inventory, { ...options, uploadedBytes: await uploadedBytes(device, plan) });
   }
-  if (options.transport === 'registry' && plan.sendBytes > 0) await checkTunnel(device);
+  if (options.transport !== 'registry' || plan.sendBytes === 0) return;
+  if (device.host.engine === 'none') throw nothingPulls(device.host.name);
+  await checkTunnel(device);
+}
+
+function nothingPulls(host: string): ShipError {
+  return new ShipError({ code: 'E_NO_ENGINE', message: `${host} has no engine that could pull images`, remedy: 'Leave out `transport: registry`: images go there as files.', exitStatus: ExitStatus.preflight });
 }
 
 /** Checks, uploads, loads; with `rollout` also moves the host over to the release, behind the gate. */
@@ -79,7 +87,7 @@ export function updateTasks(
     ...stealLockTasks(context, device, options.stealLock),
     { id: 'preflight', title: 'Check the host', run: () => checkHost(device, prepared, options) },
     secretTask(device, options.secrets ?? new Map()),
-    ...pushTasks({ context, device, release, ...prepared, pace: options.pace, transport: options.transport ?? 'sftp' }),
+    ...pushTasks({ context, device, release, ...prepared, pace: options.pace, transport: options.transport ?? 'sftp', archives: options.archives ?? new SharedArchives() }),
   ];
   if (!options.rollout) return tasks;
   return [

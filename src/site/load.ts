@@ -7,6 +7,7 @@ import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
 import { makeData } from './data/make-data.ts';
 import { makeDns } from './dns/make-dns.ts';
 import { makeHostPolicy } from './host/host-files.ts';
+import { makeProcesses } from './host/processes.ts';
 import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { expandHome, homeDirectory, makeOs, recipePackages, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
@@ -111,6 +112,10 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
   const steps = await makeSteps(recipe, { engine, scope, problems: recipeProblems });
   const data = await makeData(recipe, dataVersionOf(whole, site), { engine, scope, problems: recipeProblems });
   const packages = recipePackages(recipe);
+  const profile = site.profile === undefined ? undefined : recipe.profiles?.[site.profile];
+  const withoutEngine = profile?.engine === 'none';
+  if (withoutEngine && site.os) siteProblems.add(['os'], 'E_NEEDS_ENGINE', `A card has an engine, and the profile '${site.profile ?? ''}' is for hosts without one`, 'Remove `os`, or choose another profile.');
+  const processes = withoutEngine ? await makeProcesses(recipe, conditions) : undefined;
   return {
     site: {
       file,
@@ -119,7 +124,9 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
       domain: site.domain,
       ...(site.profile === undefined ? {} : { profile: site.profile }),
       platforms: site.platforms.flatMap((platform) => parsePlatform(platform) ?? []),
-      hosts: Object.entries(site.hosts).map(([name, host]) => makeHost(name, host)),
+      hosts: Object.entries(site.hosts).map(([name, host]) => ({ ...makeHost(name, host), ...(withoutEngine ? { engine: 'none' as const } : {}) })),
+      ...(withoutEngine ? { engine: 'none' } : {}),
+      ...(profile && profile.ports.length > 0 ? { portVariables: profile.ports } : {}),
       transport: site.transport,
       ...(site.retention ? { retention: makeRetention(site.retention) } : {}),
       ...(os ? { os: { ...os, ...(allowedSigners ? { allowedSigners: allowedSigners.content } : {}) } } : {}),
@@ -139,11 +146,12 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
       }),
       rollout: await makeRollout(recipe, engine, conditions.scope, recipeProblems),
       ...(dns.length > 0 ? { dns } : {}),
-      requires: recipeRequirements(recipe),
+      requires: withoutEngine ? {} : recipeRequirements(recipe),
       data,
       ...(accounts ? { accounts } : {}),
       ...(host ? { host } : {}),
       ...(packages.length > 0 ? { packages } : {}),
+      ...(processes ? { processes } : {}),
       ...(steps.length > 0 ? { steps } : {}),
     },
     variables,

@@ -28,6 +28,10 @@ export interface Site {
   readonly profile?: string;
   readonly platforms: readonly Platform[];
   readonly hosts: readonly Host[];
+  /** Its hosts have no engine, and nobody is root there; absent: Docker. */
+  readonly engine?: 'none';
+  /** Variables for which free ports of a host are looked for. */
+  readonly portVariables?: readonly string[];
   /** Absent: hosts keep everything until they are told to prune. */
   readonly retention?: RetentionPolicy;
   /** How images get there; default: `sftp`. */
@@ -112,6 +116,8 @@ export interface Host {
   readonly address: string;
   readonly user?: string;
   readonly port?: number;
+  /** Everything is the login user's there; absent: Docker, and root. */
+  readonly engine?: 'none';
 }
 
 export interface Recipe {
@@ -136,8 +142,22 @@ export interface Recipe {
   readonly host?: HostPolicy;
   /** Debian packages that it needs on the host itself; sorted. */
   readonly packages?: readonly string[];
+  /** How its services run where there is no engine; absent: with one. */
+  readonly processes?: readonly ProcessPolicy[];
   /** What a person must do, with the site's values. */
   readonly steps?: readonly Step[];
+}
+
+/** A service that runs out of its unpacked image, as the login user. */
+export interface ProcessPolicy {
+  readonly service: string;
+  /** Name of the rendered file that gets `command`, and every other command, as its arguments. */
+  readonly entrypoint: string;
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** TCP; none below 1024. */
+  readonly ports: readonly number[];
+  readonly stopSeconds: number;
 }
 
 /** Something that no program can do, and how it is done. */
@@ -188,6 +208,8 @@ export interface HostPolicy {
   readonly files: readonly HostFileTemplate[];
   /** In the order in which they run. */
   readonly actions: readonly HostAction[];
+  /** What `status` asks the host; absent: nothing. */
+  readonly checks?: readonly HostCheck[];
 }
 
 /** `name` is made of the path, and is that of no other file of the release. */
@@ -204,6 +226,12 @@ export interface HostAction {
   readonly apply: readonly string[];
   /** For each of the two. */
   readonly timeoutSeconds: number;
+}
+
+/** Ends with 0 where all is well, else says on each line one thing that is not. */
+export interface HostCheck {
+  readonly name: string;
+  readonly command: readonly string[];
 }
 
 export interface RolloutPolicy {

@@ -75,6 +75,11 @@ export async function renderDeployment(deployment: Deployment, references: Reado
     hostFiles.push(renderedHostFile(template, text ?? ''));
   }
 
+  if (recipe.processes) {
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    return { compose: composeOfProcesses, files, hostFiles, secrets: [], generatedSecrets: [] };
+  }
+
   const composeEngine = createEngine(recipe.directory, filters, escapeDollars);
   const compose = await composeEngine.renderFile(recipe.composeTemplate, scope).catch(collect);
   if (compose !== undefined && problems.length === 0) {
@@ -91,6 +96,9 @@ export async function renderDeployment(deployment: Deployment, references: Reado
   const secrets = [...mounted].sort();
   return { compose, files, hostFiles, secrets, generatedSecrets: secrets.filter((name) => variables[name] instanceof GeneratedSecret) };
 }
+
+/** Every release has the file; nobody reads this one. */
+const composeOfProcesses = '# This release is for hosts without an engine; its plans say how the services run.\nservices: {}\n';
 
 function renderedHostFile(template: HostFileTemplate, text: string): RenderedHostFile {
   return { ...renderedFile(template, text), path: template.path, ...(template.action === undefined ? {} : { action: template.action }) };

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -14,8 +16,8 @@ async function certificatesDirectory(t: ExecutionContext): Promise<string> {
 }
 
 /** Runs the entrypoint of the image as it is, with a command that only says that it was reached. */
-async function start(directory: string, domains: string): Promise<{ status: number; stdout: string; stderr: string }> {
-  const env = { ...process.env, PROSE_SHIP_CERTIFICATES: directory, PROSE_SHIP_DOMAINS: domains };
+async function start(directory: string, domains: string, more: Readonly<Record<string, string>> = {}): Promise<{ status: number; stdout: string; stderr: string }> {
+  const env = { ...process.env, PROSE_SHIP_CERTIFICATES: directory, PROSE_SHIP_DOMAINS: domains, ...more };
   return await new Promise((resolve) => {
     const child = execFile('sh', [entrypoint, 'echo', 'command reached'], { env }, (_error, stdout, stderr) =>
       resolve({ status: child.exitCode ?? -1, stdout, stderr }),
@@ -65,4 +67,38 @@ test('what cannot work is refused before the server starts', async (t) => {
     t.regex(stderr, pattern);
     t.false(stdout.includes('command reached'));
   }
+});
+
+test("the database's password is in a file for the server alone, whatever it consists of", async (t) => {
+  const directory = await certificatesDirectory(t);
+  const [secret, passFile] = [path.join(directory, 'secret'), path.join(directory, 'pgpass')];
+  await writeFile(secret, 'a:b\\c d');
+  const started = await start(directory, '', { PROSE_SHIP_PGPASSWORD_FILE: secret, PGPASSFILE: passFile });
+  t.is(started.status, 0, started.stderr);
+  t.is(await readFile(passFile, 'utf8'), '*:*:*:*:a\\:b\\\\c d\n');
+  t.is((await stat(passFile)).mode & 0o777, 0o600);
+  const missing = await start(directory, '', { PROSE_SHIP_PGPASSWORD_FILE: `${secret}-gone`, PGPASSFILE: passFile });
+  t.is(missing.status, 1);
+  t.regex(missing.stderr, /the password of the database is missing: \S+secret-gone/);
+});
+
+test('the command waits for what it needs', async (t) => {
+  const directory = await certificatesDirectory(t);
+  const server = net.createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  const late = setTimeout(() => server.listen(port, '127.0.0.1'), 1_000);
+  t.teardown(() => {
+    clearTimeout(late);
+    server.close();
+  });
+  const before = Date.now();
+  const { status, stdout, stderr } = await start(directory, '', { PROSE_SHIP_WAIT_FOR: `127.0.0.1:${port}` });
+  t.is(status, 0, stderr);
+  t.is(stdout, 'command reached\n');
+  t.is(stderr, '');
+  t.true(Date.now() - before > 900);
 });

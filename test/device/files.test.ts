@@ -13,7 +13,7 @@ const scripts = deviceFiles().map(({ source }) => source).filter((source) => sou
 
 test('lays down the program, every part that it reads, and the unit that boots it', async (t) => {
   const program = await readFile(updater, 'utf8');
-  const read = [...program.matchAll(/^\. "\$parts\/(\S+)"$/gm)].map(([, part]) => `${devicePaths.libraryDirectory}/updater.d/${part}`);
+  const read = [...program.matchAll(/^ *\. "\$parts\/(\S+)"$/gm)].map(([, part]) => `${devicePaths.libraryDirectory}/updater.d/${part}`);
   const targets = deviceFiles().map(({ target }) => target);
   t.deepEqual([...read, devicePaths.unit, devicePaths.updater].sort(), [...targets].sort());
   t.is(targets.at(-1), devicePaths.updater, 'the program comes last');

@@ -40,6 +40,8 @@ export interface SampleService {
   /** A rendered file, mounted at /etc/sample.conf. */
   readonly file?: string;
   readonly restart?: string;
+  /** Default: SIGKILL. Process 1 of a container ignores SIGTERM unless it handles it: it then takes ten seconds to stop. */
+  readonly stopSignal?: string;
   readonly oneshot?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
   readonly healthcheck?: readonly string[];
@@ -144,8 +146,7 @@ function composeService(service: SampleService, reference: string): object {
   return {
     image: reference,
     restart: service.restart ?? (service.oneshot ? 'no' : 'unless-stopped'),
-    // Process 1 of a container ignores SIGTERM unless it handles it; the tests need not wait for that.
-    stop_signal: 'SIGKILL',
+    stop_signal: service.stopSignal ?? 'SIGKILL',
     volumes: [
       'data:/data',
       ...(service.file === undefined

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -66,11 +67,9 @@ test('no message that the server took is lost by an update, and the gap is that 
   const login = [host.address, '5222', domain];
   const writer = execa('python3', [client, 'write', ...login, 'alice', path.join(directory, 'alice'), `bob@${domain}`, String(intervalSeconds)], { reject: false, buffer: false });
   const acknowledged: { readonly atMs: number; readonly number: number }[] = [];
-  writer.stdout.setEncoding('utf8').on('data', (text: string) => {
-    for (const line of text.trimEnd().split('\n')) {
-      const [atMs = 0, number = 0] = line.split(' ').map(Number);
-      acknowledged.push({ atMs, number });
-    }
+  createInterface({ input: writer.stdout }).on('line', (line) => {
+    const [atMs = 0, number = 0] = line.split(' ').map(Number);
+    acknowledged.push({ atMs, number });
   });
   let complaints = '';
   writer.stderr.on('data', (chunk: Buffer) => (complaints += String(chunk)));

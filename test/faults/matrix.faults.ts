@@ -1,12 +1,10 @@
 import test from 'ava';
-import { FaultBench } from './bench/fault-bench.ts';
-import { planScenarios, titleOf, type Store } from './matrix/scenarios.ts';
+import { FaultBench, patience } from './bench/fault-bench.ts';
+import { planScenarios, stores, titleOf } from './matrix/scenarios.ts';
 import { runScenario } from './matrix/run-scenario.ts';
 import { beginAccount, recordOutcome, recordStore } from './matrix/account.ts';
 
 /** The whole kill matrix, half an hour; `npm run test:faults`. Needs root, Linux, dockerd, sshd, python3; fails without. */
-const stores: readonly Store[] = ['overlay2', 'containerd'];
-
 test.before('a fresh account', beginAccount);
 
 for (const store of stores) {
@@ -14,17 +12,17 @@ for (const store of stores) {
 
   for (const scenario of planScenarios([store])) {
     test.serial(titleOf(scenario), async (t) => {
-      t.timeout(5 * 60_000);
-      bench ??= await FaultBench.create(store);
+      t.timeout(patience * 10 * 60_000);
+      const own = (bench ??= await FaultBench.create(store));
       try {
-        const outcome = await runScenario(bench, scenario);
+        const outcome = await runScenario(own, scenario);
         await recordOutcome(scenario, outcome);
         t.deepEqual(outcome.violations, [], `${outcome.violations.join('\n')}\n${outcome.log}`);
       } catch (error) {
-        t.log(await bench.log().catch(String));
+        t.log(await own.log().catch(String));
         // What went wrong must not spoil the next one.
-        await bench.destroy();
         bench = undefined;
+        await own.destroy();
         throw error;
       }
     });

@@ -106,6 +106,17 @@ test.serial('push starts nothing; update then sends nothing, and people can chat
   t.regex(await chat('before the update'), /before the update/);
 });
 
+test.serial('logs prints what a service says', async (t) => {
+  const said = await ship(['logs', 'pi', 'server', '--tail', '1000']);
+  t.is(said.exitCode, 0, said.stderr);
+  t.regex(said.stdout, /server-1 .*Hello and welcome to Prosody/);
+  t.regex(said.stdout, /alice@chat\.example\.org/);
+  t.false(said.stdout.includes(alice.password));
+  const none = await ship(['logs', 'pi', 'nobody']);
+  t.not(none.exitCode, 0);
+  t.regex(none.stderr, /no such service: nobody/);
+});
+
 test.serial('an update sends one small layer, and accounts survive it', async (t) => {
   t.timeout(5 * 60_000);
   const updated = await ship(['update', 'pi', '--release', releases['1.0.1']!]);

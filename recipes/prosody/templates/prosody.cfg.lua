@@ -69,14 +69,25 @@ storage = {% if storage == "internal" %}"internal"{% else %}"sql"{% endif %}
 {%- if storage == "sqlite" %}
 sql = { driver = "SQLite3", database = "prosody.sqlite" }
 {%- elsif storage == "postgresql" %}
-sql = {
-    driver = "PostgreSQL", host = {{ database_host | lua }}, port = {{ database_port }}, database = {{ database_name | lua }}, username = {{ database_user | lua }},
-    password = FileLine("/run/secrets/database_password"),
-}
+-- Its password is in PGPASSFILE: what stands here is part of debugging messages.
+sql = { driver = "PostgreSQL", {% if database_host == "" %}host = "database", port = 5432{% else %}host = {{ database_host | lua }}, port = {{ database_port }}{% endif %}, database = {{ database_name | lua }}, username = {{ database_user | lua }} }
 {%- endif %}
 archive_expires_after = "{{ archive_days }}d"
+{%- if site.profile == "shared" %}
+
+-- Where they are is known on the host alone: run.sh says it.
+data_path = ENV_PROSE_SHIP_DATA
+certificates = ENV_PROSE_SHIP_CERTIFICATES
+ssl = { cafile = ENV_PROSE_SHIP_TREE .. "/etc/ssl/certs/ca-certificates.crt" }
+interfaces = { {{ bind_address | lua }}{% if bind_address == "0.0.0.0" %}, "::"{% endif %} }
+c2s_ports = { {{ client_port }} }
+{%- if federation %}
+s2s_ports = { {{ server_port }} }
+{%- endif %}
+{%- else %}
 
 certificates = "/var/lib/prosody/certs"
+{%- endif %}
 c2s_require_encryption = true
 s2s_require_encryption = true
 s2s_secure_auth = true
@@ -96,7 +107,7 @@ push_notification_with_body = true
 push_notification_with_sender = true
 {%- endif %}
 {%- if direct_tls %}
-c2s_direct_tls_ports = { 5223 }
+c2s_direct_tls_ports = { {% if site.profile == "shared" %}{{ direct_tls_port }}{% else %}5223{% endif %} }
 {%- endif %}
 {%- if web %}
 
@@ -116,10 +127,10 @@ turn_external_tcp = true
 turn_external_secret = FileLine("/run/secrets/turn_secret")
 {%- endif %}
 {%- if proxy65 %}
-proxy65_ports = { 5000 }
+proxy65_ports = { {% if site.profile == "shared" %}{{ proxy65_port }}{% else %}5000{% endif %} }
 {%- endif %}
 
-pidfile = "/run/prosody/prosody.pid"
+pidfile = {% if site.profile == "shared" %}ENV_PROSE_SHIP_SERVICE .. "/run/prosody.pid"{% else %}"/run/prosody/prosody.pid"{% endif %}
 log = { { levels = { min = {{ log_level | lua }} }, to = "console" } }
 
 VirtualHost {{ site.domain | lua }}
@@ -139,6 +150,10 @@ Component {{ uploads_domain | lua }} "http_file_share"
     http_file_share_global_quota = {{ upload_total_megabytes }} * 1024 * 1024
     http_file_share_expires_after = "{{ upload_days }}d"
     http_file_share_access = { {{ site.domain | lua }} }
+    {%- if federation %}
+    -- For people of this server alone, so it needs no certificate.
+    modules_disabled = { "s2s" }
+    {%- endif %}
 {%- endif %}
 {%- if proxy65 %}
 

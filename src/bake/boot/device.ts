@@ -248,7 +248,7 @@ export class BootedDevice {
  * Asking for the status starts the engine's client, which keeps one of the emulated processors busy for seconds that the
  * boot then lacks. So before a release was committed it is only asked now and then.
  */
-const untilReleased = `tries=0; until [ -L ${devicePaths.stateDirectory}/current ] || [ "$tries" -ge 20 ]; do tries=$((tries + 1)); sleep 0.5; done`;
+const untilReleased = `tries=0; until [ -L ${devicePaths.stateDirectory}/current ] || [ "$tries" -ge 60 ]; do tries=$((tries + 1)); sleep 0.5; done`;
 
 async function readStatus(connection: Connection): Promise<DeviceStatus> {
   const present = await connection.run(['test', '-x', devicePaths.updater], { expect: [1] });

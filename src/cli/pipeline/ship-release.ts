@@ -45,7 +45,7 @@ export async function shipRelease(
   const rate = limitRate(options);
   const pace = rate === undefined ? undefined : new TokenBucket(rate);
   const deployment = await siteIfAny(session);
-  const hosts = hostsOf(deployment?.site.hosts ?? [], names); // before anything takes time
+  const hosts = hostsOf(deployment, names); // before anything takes time
   const waves = waveOptions(options);
   planWaves(hosts.map(({ name }) => name), waves);
   const release = await verified(session, await releaseOf(session, deployment, options), deployment?.site.allowedSigners?.file);

@@ -37,12 +37,14 @@ export function platformsOf(options: VerbOptions): readonly Platform[] | undefin
 }
 
 /**
- * Hosts by their names in the site file; what has no name there is taken as `[user@]address[:port]`. None: all of the
- * site. One that is named twice counts once.
+ * Hosts by their names in the site file; what has no name there is taken as `[user@]address[:port]`, with or without an engine as
+ * the site's. None: all of the site. One that is named twice counts once.
  */
-export function hostsOf(site: readonly Host[], names: readonly string[]): readonly Host[] {
-  if (names.length > 0) return [...new Set(names)].map((name) => site.find((host) => host.name === name) ?? parseHost(name));
-  if (site.length > 0) return site;
+export function hostsOf(deployment: Deployment | undefined, names: readonly string[]): readonly Host[] {
+  const { hosts = [], engine } = deployment?.site ?? {};
+  const other = (name: string): Host => ({ ...parseHost(name), ...(engine ? { engine } : {}) });
+  if (names.length > 0) return [...new Set(names)].map((name) => hosts.find((host) => host.name === name) ?? other(name));
+  if (hosts.length > 0) return hosts;
   throw new ShipError({
     code: 'E_NO_HOST',
     message: 'No host is named, and the site file has none',

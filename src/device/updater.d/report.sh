@@ -7,28 +7,16 @@ key_value() {
 
 verb_inventory() {
   make_scratch ask
-  # Somebody at the end of a long line waits for this: what does not depend on each other is asked at the same time.
-  docker compose version --short >"$scratch/compose" 2>/dev/null &
-  docker image ls -q --no-trunc >"$scratch/images" 2>/dev/null &
+  ask_engine
   key_value format 1
   key_value updater "$version"
   key_value machine "$(uname -m)"
   device_platforms | while IFS= read -r platform; do key_value platform "$platform"; done
-  docker info -f '{{.ServerVersion}}{{"\t"}}{{.DockerRootDir}}{{"\t"}}{{.Driver}}{{"\t"}}{{.DriverStatus}}' >"$scratch/info" 2>"$scratch/errors" || {
-    printf 'updater: the Docker engine does not answer: %s\n' "$(tail_of "$scratch/errors")" >&2
-    exit 1
-  }
-  IFS=$TAB read -r engine root driver driver_status <"$scratch/info"
-  case $driver_status in *io.containerd.snapshotter*) store=containerd ;; *) store=$driver ;; esac
-  key_value engine "$engine"
-  key_value store "$store"
-  wait
-  key_value compose "$(cat "$scratch/compose")"
+  report_engine
   report_releases
   report_refusals
   key_value free "$(free_bytes "$STATE_DIR")"
-  key_value engine-free "$(free_bytes "$root")"
-  report_chains "$store" "$root"
+  report_images
 }
 
 # What may keep this device from taking a release.
@@ -57,41 +45,6 @@ report_release() {
   key_value release "$1$TAB$(plan_value "$1" version 1)$TAB$(data_version "$1")${recipe:+$TAB$recipe}"
 }
 
-# One line for each name of each image: the layers that an archive for this device may leave out. All images are asked
-# about in one call; one that vanishes meanwhile costs only its own line.
-report_chains() {
-  # shellcheck disable=SC2046
-  set -- "$1" "$2" $(sort -u "$scratch/images")
-  [ $# -gt 2 ] || return 0
-  store=$1 root=$2
-  shift 2
-  docker image inspect -f "$layers_format{{\"\t\"}}{{join .RepoTags \" \"}}{{\"\t\"}}{{.ID}}" "$@" 2>/dev/null >"$scratch/chains"
-  while IFS= read -r line; do
-    chain=${line%%"$TAB"*}
-    names=${line#*"$TAB"}
-    id=${names##*"$TAB"}
-    names=${names%"$TAB"*}
-    [ "$store" != containerd ] || chain=$(stored_prefix "$root" "$chain")
-    [ -n "$chain" ] || continue
-    for name in ${names:-$id}; do key_value chain "$chain$TAB$name"; done
-  done <"$scratch/chains"
-}
-
-# The containerd store finds a left-out layer by the digest of its blob. A pulled image holds gzipped blobs under other
-# digests, so only layers whose uncompressed blob is there may be left out.
-stored_prefix() {
-  prefix=
-  blobs=$(content_store "$1")
-  saved_ifs=$IFS
-  IFS=,
-  for layer in $2; do
-    [ -f "$blobs/${layer#sha256:}" ] || break
-    prefix=$prefix${prefix:+,}$layer
-  done
-  IFS=$saved_ifs
-  printf '%s' "$prefix"
-}
-
 verb_status() {
   make_scratch ask
   key_value format 1
@@ -106,6 +59,7 @@ verb_status() {
   fi
   current=$(link_id current)
   if [ "$current" != - ]; then
+    host_health "$current" | while IFS= read -r line; do key_value host-check "$line"; done
     containers_of "$current" | sort | while IFS=$TAB read -r service _ state health restarts _ _ exit_status; do
       if [ "$state $exit_status" = 'exited 0' ] && is_oneshot "$current" "$service"; then state=completed; fi
       key_value container "$service$TAB$state$TAB$health$TAB$restarts"

@@ -42,6 +42,8 @@ export interface Connection {
 }
 
 export interface ConnectOptions extends HostKeyPolicy {
+  /** Nobody is root there: what else runs by sudo is run as the login user. */
+  readonly withoutRoot?: boolean;
   /**
    * A command of the login user's that is asked in one breath with who that is, and SFTP is opened meanwhile: on a long line
    * each of these alone would cost two or three round trips.
@@ -61,7 +63,7 @@ export async function connect(context: Context, host: HostAddress, options: Conn
     const files = new SftpFiles(session, (file) => sha256(commands, file));
     if (options.first) files.open();
     const { user, uid, first } = await whoAmI(new CommandRunner(context, session, '', 0), session.name, options.first);
-    const commands = new CommandRunner(context, session, user, uid);
+    const commands = new CommandRunner(context, session, user, options.withoutRoot ? 0 : uid);
     return {
       name: session.name,
       user,

@@ -60,15 +60,15 @@ export class Session {
     }
   }
 
-  /** Ends the login, then the logins of the jump hosts. */
+  /** Ends the login, then the logins of the jump hosts. Like OpenSSH's client it says so and does not wait for the answer. */
   async close(): Promise<void> {
     this.#closing = true;
-    if (!this.lost.aborted) {
-      this.ssh.dispose();
-      await settled(this.client, 'close', closeTimeoutMs);
+    if (this.lost.aborted) return this.#jump?.close();
+    this.ssh.dispose();
+    void settled(this.client, 'close', closeTimeoutMs).then(() => {
       this.client.destroy();
-    }
-    await this.#jump?.close();
+      return this.#jump?.close();
+    });
   }
 
   /** @throws ShipError E_CONNECTION_LOST, also when the end has only begun */

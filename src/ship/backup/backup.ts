@@ -4,7 +4,6 @@ import { createWriteStream } from 'node:fs';
 import { PassThrough, type Writable } from 'node:stream';
 import { finished, pipeline } from 'node:stream/promises';
 import type { Context } from '../../context.ts';
-import { devicePaths } from '../../device/files.ts';
 import { writeAtomically } from '../../host/files.ts';
 import type { ReleaseManifest } from '../../release/manifest.ts';
 import type { Task } from '../../tasks.ts';
@@ -68,8 +67,8 @@ export function copyName(verb: 'backup' | 'restore'): string {
   return `${verb}-${Date.now()}-${randomBytes(4).toString('hex')}`;
 }
 
-async function readContents({ connection }: Device, name: string): Promise<CopyContents> {
-  const { stdout } = await connection.run(['cat', `${devicePaths.stateDirectory}/backups/${name}/contents`], { sudo: true });
+async function readContents({ connection, paths }: Device, name: string): Promise<CopyContents> {
+  const { stdout } = await connection.run(['cat', `${paths.stateDirectory}/backups/${name}/contents`], { sudo: true });
   return parseContents(stdout);
 }
 
@@ -120,7 +119,7 @@ async function download(
       // Where one end fails, the sending ends with its error.
       for (const stream of [output, source, target]) stream.on('error', (error: Error) => output.destroy(error));
       const steps = [
-        device.connection.run([devicePaths.updater, 'send-backup', name], {
+        device.connection.run([device.paths.updater, 'send-backup', name], {
           sudo: true,
           input: `${JSON.stringify(manifest, undefined, 2)}\n`,
           output,

@@ -1,7 +1,6 @@
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { Context } from '../../context.ts';
-import { devicePaths } from '../../device/files.ts';
 import type { HostInventory } from '../../device/inventory.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import type { ReleaseManifest } from '../../release/manifest.ts';
@@ -61,7 +60,7 @@ function checkSpace(host: string, { sizeBytes, unpackedBytes }: VerifiedBackup, 
 /** Uploads the backup and has the updater put its data in the place of today's. */
 export function restoreTasks(context: Context, device: Device, file: string, { manifest, sizeBytes, sha256 }: VerifiedBackup): Task[] {
   const name = copyName('restore');
-  const uploaded = path.posix.join(devicePaths.incomingDirectory, `${name}.tar.gz`);
+  const uploaded = path.posix.join(device.paths.incomingDirectory, `${name}.tar.gz`);
   const words = [...(manifest.secrets.length > 0 ? ['secrets'] : []), ...manifest.volumes.map((volume) => `volume=${volume.name}`)];
   return [
     {

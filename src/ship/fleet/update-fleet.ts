@@ -4,6 +4,7 @@ import type { ConnectOptions } from '../../host/ssh/connection.ts';
 import type { Release } from '../../release/read-release.ts';
 import type { Host } from '../../site/model.ts';
 import type { TaskReport } from '../../tasks.ts';
+import { SharedArchives } from '../archives/shared-archives.ts';
 import { openDevice, withDevice } from '../device.ts';
 import type { UpdatePlan } from '../plan-update.ts';
 import { prepareUpdate, rollbackTask, updateTasks, type UpdateOptions } from '../update.ts';
@@ -46,7 +47,7 @@ export async function updateFleet(context: Context, fleet: FleetUpdate): Promise
       context.emit({ type: 'log', level: 'warning', message: `${host} is left out: ${error?.message ?? ''}` });
     }
     const waves = planWaves(ready.map(({ host }) => host.name), fleet);
-    const outcomes = await runWaves(context, waves, hostWork(context, fleet, ready));
+    const outcomes = await runWaves(context, waves, hostWork(context, { ...fleet, archives: new SharedArchives() }, ready));
     const plans = new Map(ready.map(({ prepared: { plan } }) => [plan.host, plan]));
     return [...outcomes, ...unready].map((outcome) => {
       const plan = plans.get(outcome.host);

@@ -22,11 +22,8 @@ const refusals: Readonly<Record<number, string>> = {
 const heartbeatMs = 10_000;
 const silenceSeconds = 60;
 
-/**
- * The layers of an image, as `layers_format` of updater.d/images.sh (a test holds the two together). The host's own copy is not
- * used: it belongs to the version of prose-ship that provisioned the host.
- */
-export const layersFormat = '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}';
+/** The diffIDs of an image with commas, as plans have them; what the updater on the host has for it belongs to the version that provisioned the host. */
+const layersFormat = '{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}';
 
 /**
  * Pulls, proves (the planned layers; a container can be made), brings it to the disk, and only then gives the plan's

@@ -1,4 +1,3 @@
-import { devicePaths } from '../../device/files.ts';
 import { parseRolloutLogLine, type RolloutLogLine, type RolloutState } from '../../device/rollout-log.ts';
 import type { RunResult } from '../../host/process.ts';
 import type { TaskReport } from '../../tasks.ts';
@@ -100,8 +99,8 @@ const startStatuses = [1, 2, 3, 26, 27].map((status) => notStartedStatus + statu
  * begun under the name of this log is not begun again.
  * @returns with the exit status of the run, or with `notStartedStatus` and more
  */
-export async function startAndFollow({ connection }: Device, log: RunLog, args: readonly string[], onStarted: () => void): Promise<RunResult> {
-  return connection.run(['sh', '-c', startScript, devicePaths.updater, log.name, ...args], {
+export async function startAndFollow({ connection, paths }: Device, log: RunLog, args: readonly string[], onStarted: () => void): Promise<RunResult> {
+  return connection.run(['sh', '-c', startScript, paths.updater, log.name, ...args], {
     sudo: true,
     expect: [1, 2, 3, 4, 126, 127, ...startStatuses],
     onLine: (text) => {

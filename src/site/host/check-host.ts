@@ -24,4 +24,8 @@ export async function checkHost({ host }: RecipeInput, directory: string, proble
       problems.add(at, 'E_UNUSED_ACTION', `No file of \`host\` names the action '${name}', so it would never run`, 'Name it as `action` of a file, or remove it.');
     }
   }
+  const checks = host.checks.map(({ name }) => name);
+  for (const [index, name] of checks.entries()) {
+    if (checks.indexOf(name) !== index) problems.add(['host', 'checks', index, 'name'], 'E_DUPLICATE', `'${name}' stands in \`host.checks\` twice`, 'Remove one of the two.');
+  }
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { HostAction, HostFileTemplate, HostPolicy } from '../model.ts';
+import type { HostAction, HostCheck, HostFileTemplate, HostPolicy } from '../model.ts';
 import { adoptFailure } from '../recipe/components.ts';
 import type { Surroundings } from '../recipe/conditions.ts';
 import type { RecipeInput } from '../schema/recipe-schema.ts';
@@ -17,7 +17,7 @@ interface HostSurroundings extends Surroundings {
  * actions stay: also that a file goes may have to be told.
  */
 export async function makeHostPolicy({ host, files }: RecipeInput, surroundings: HostSurroundings): Promise<HostPolicy | undefined> {
-  if (!host || host.files.length === 0) return undefined;
+  if (!host || host.files.length + host.checks.length === 0) return undefined;
   const { recipeDirectory, problems } = surroundings;
   const made: HostFileTemplate[] = [];
   const taken = new Set(Object.keys(files));
@@ -40,7 +40,8 @@ export async function makeHostPolicy({ host, files }: RecipeInput, surroundings:
       ...(action === undefined ? {} : { action }),
     });
   }
-  return { files: made, actions: await makeActions(host.actions, surroundings) };
+  const checks = await makeChecks(host.checks, surroundings);
+  return { files: made, actions: await makeActions(host.actions, surroundings), ...(checks.length > 0 ? { checks } : {}) };
 }
 
 function judge(target: string, others: readonly HostFileTemplate[], at: Path, problems: Problems): void {
@@ -68,6 +69,14 @@ async function makeActions(actions: NonNullable<RecipeInput['host']>['actions'],
       apply: await renderCommand(apply, [...at, 'apply'], surroundings),
       timeoutSeconds,
     });
+  }
+  return made;
+}
+
+async function makeChecks(checks: NonNullable<RecipeInput['host']>['checks'], surroundings: HostSurroundings): Promise<HostCheck[]> {
+  const made: HostCheck[] = [];
+  for (const [index, { name, command }] of checks.entries()) {
+    made.push({ name, command: await renderCommand(command, ['host', 'checks', index, 'command'], surroundings) });
   }
   return made;
 }

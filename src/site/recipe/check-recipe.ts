@@ -5,6 +5,7 @@ import { keyName, type Problems } from '../yaml/problems.ts';
 import { kindOf, type Path } from '../yaml/source-document.ts';
 import { checkData } from '../data/make-data.ts';
 import { checkHost } from '../host/check-host.ts';
+import { checkProcesses } from '../host/processes.ts';
 import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
 import { namesOf } from './conditions.ts';
@@ -16,6 +17,7 @@ import { checkDefinitions } from './variable-definitions.ts';
 export async function checkRecipe(recipe: RecipeInput, directory: string, problems: Problems): Promise<void> {
   checkDefinitions(recipe.variables, problems, (name) => isSettledByProfiles(recipe, name));
   checkProfiles(recipe, problems);
+  checkProcesses(recipe, problems);
   checkRollout(recipe, problems);
   checkOrder(recipe, problems);
   checkAccounts(recipe, problems);

@@ -14,6 +14,7 @@ const conditional: readonly Path[] = [
   ['os', 'packages'],
   ['os', 'ports'],
   ['host', 'files'],
+  ['host', 'checks'],
   ['dns'],
   ['steps'],
 ];

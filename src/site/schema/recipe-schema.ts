@@ -8,6 +8,7 @@ import { when } from './recipe/condition.ts';
 import { recipeData } from './recipe/data-schema.ts';
 import { rules, steps } from './recipe/guidance-schema.ts';
 import { fileMode, fileOwner, recipeHost } from './recipe/host-schema.ts';
+import { processes } from './recipe/process-schema.ts';
 import { profiles } from './recipe/profile-schema.ts';
 import { buildArgs, source } from './source-schema.ts';
 import { fileName, projectName, semanticVersion, serviceName, softwareVersion, text, variableName, versionRange } from './words.ts';
@@ -129,6 +130,7 @@ export const recipeSchema = z
         soakSeconds: z.int().min(0).max(3600).default(10).describe('How long nothing may restart after the probes have passed, in seconds.'),
       })
       .describe('Order of start and what proves that it works.'),
+    processes: processes.optional(),
     data: recipeData,
     accounts: z
       .strictObject({

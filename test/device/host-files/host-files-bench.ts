@@ -81,7 +81,7 @@ export class HostFilesBench {
   async run(code: string, killAt = 0): Promise<BenchRun> {
     const script = `set -u; umask 077; LC_ALL=C; export LC_ALL; TAB=$(printf '\\t'); TMPDIR=${this.directory}
       STATE_DIR=${this.state} SETTINGS_DIR=/etc/prose-ship UPDATER=/usr/lib/prose-ship/updater version=0
-      for part in run/log rollout/journal release/plan host-files/plan host-files/list host-files/check host-files/actions host-files/apply; do . ${parts}/$part.sh; done
+      for part in run/log rollout/journal release/plan host-files/plan host-files/list host-files/check host-files/actions host-files/health host-files/apply; do . ${parts}/$part.sh; done
       scratch=$(mktemp -d); trap 'rm -rf "$scratch"' EXIT
       log_line() { printf '%s\\n' "$1" | tr '\\t' ' '; }
       key_value() { printf '%s %s\\n' "$1" "$2" | tr '\\t' ' '; }

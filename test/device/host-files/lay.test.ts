@@ -132,6 +132,8 @@ test('what stands in the way is refused by name before anything is touched', asy
   }
   await bench.release('3', [vhost('x')], [['action', 'proxy', 1], ['action-apply', 'proxy', 'no-such-program']]);
   t.regex((await bench.run('check_host_files 3')).output, /E_HOST_FILE_ACTION action proxy of release 3 needs no-such-program, which is not on this host/);
+  await bench.release('5', [vhost('one\n')], [...bench.action(), ['action', 'other', 1], ['action-apply', 'other', 'no-such-program']]);
+  t.is((await bench.run('check_host_files 5')).status, 0, 'an action that need not follow needs nothing');
   t.deepEqual(await bench.tree(bench.etc), before);
   await bench.release('4', [{ path: 'tool', content: '#!/bin/sh\n', mode: '0755' }], [['action', 'proxy', 1], ['action-apply', 'proxy', path.join(bench.etc, 'tool')]]);
   const brought = await bench.run('check_host_plan 4 && check_host_files 4 && apply_host_files 4');
@@ -151,6 +153,8 @@ test('a plan that no release of ours can hold is refused', async (t) => {
     [['action', 'one', 'soon']],
     [['action', 'one', 1], ['action-check', 'two', 'true']],
     [['action', 'one', 1], ['action-apply', 'one']],
+    [['host-check', 'one']],
+    [['host-check', 'one', 'echo', '', 'x']],
     [['action', 'one', 1], ['action-apply', 'one', 'echo', '', 'x']],
   ]) {
     await bench.release('1', [], lines);

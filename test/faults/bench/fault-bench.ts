@@ -23,8 +23,10 @@ export interface Verdict {
 const budget = { releases: 2, logs: 21 };
 /** Room for a release of four megabytes, its images unpacked, and the copies of the data. */
 const diskMiB = 256;
+/** PROSE_SHIP_FAULTS_PATIENCE=5: that many times longer, for single scenarios on a machine that is busy with other things. */
+export const patience = Number(process.env['PROSE_SHIP_FAULTS_PATIENCE'] ?? 1);
 /** However busy the machine is. */
-const patienceMs = 240_000;
+const patienceMs = patience * 240_000;
 const folder = import.meta.dirname;
 const wire = '/var/tripwire';
 const acknowledged = '/var/acknowledged';
@@ -40,6 +42,8 @@ export class FaultBench {
   readonly forgiven: string[] = [];
   #count = 0;
   #dataVersion = 1;
+  /** Of the component `page` in the current release. */
+  #pageVersion = '';
 
   private constructor(device: Device, store: Store, directory: string) {
     this.device = device;
@@ -63,42 +67,45 @@ export class FaultBench {
     for (const program of ['sync', 'docker', 'cp', 'mv']) {
       await copyFile(path.join(folder, 'tripwire.sh'), path.join(this.device.host.root, 'usr/local/bin', program));
     }
-    await copyFile(path.join(folder, 'writer.py'), path.join(this.device.host.root, 'usr/local/bin/writer.py'));
+    for (const program of ['writer.py', 'reader.sh']) await copyFile(path.join(folder, program), path.join(this.device.host.root, 'usr/local/bin', program));
     await mkdir(path.join(this.device.host.root, wire), { recursive: true });
     await this.startWriter();
     for (let round = 0; round < 2; round += 1) {
-      const release = await this.nextRelease({ dataChanges: false, failing: false, ballastKiB: 0 });
+      const release = await this.nextRelease({ dataChanges: false, hostFiles: false, alone: false, failing: false, ballastKiB: 0 });
       await layDown(release, this.device.host.root);
       await this.#succeed(`${devicePaths.updater} rollout ${release.manifest.id}`);
-      this.current = release;
+      this.continueFrom(release);
     }
   }
 
-  /** A release after the current one; its data has the next format where `dataChanges`. */
-  async nextRelease({ dataChanges, ...more }: Pick<RecordsRelease, 'failing' | 'ballastKiB'> & { dataChanges: boolean }): Promise<Release> {
+  /** A release after the current one; its data has the next format where `dataChanges`, its `page` is the same where `alone`. */
+  async nextRelease({ dataChanges, alone, ...more }: Pick<RecordsRelease, 'failing' | 'ballastKiB' | 'hostFiles'> & { dataChanges: boolean; alone: boolean }): Promise<Release> {
     this.#count += 1;
+    const version = `1.${this.#count}.0`;
     const dataVersion = this.#dataVersion + (dataChanges ? 1 : 0);
-    return recordsRelease(this.#directory, { version: `1.${this.#count}.0`, dataVersion, ...more });
+    return recordsRelease(this.#directory, { version, pageVersion: alone ? this.#pageVersion : version, dataVersion, gateSeconds: patience * 20, ...more });
   }
 
   /** Takes the end of a scenario as the beginning of the next. */
   continueFrom(release: Release): void {
     this.current = release;
     this.#dataVersion = release.manifest.data.version;
+    const page = release.manifest.images.find(({ component }) => component === 'page');
+    this.#pageVersion = /:(.*)-/.exec(page?.reference ?? '')?.[1] ?? '';
   }
 
   async startWriter(): Promise<void> {
     await this.device.host.exec(`setsid python3 /usr/local/bin/writer.py ${recordsPort} ${acknowledged} >/dev/null 2>&1 </dev/null &`);
   }
 
-  async arm({ when, program, step, pattern }: Point): Promise<void> {
+  async arm({ when, program, step, pattern, moment = 'sleep 0.05' }: Point): Promise<void> {
     const directory = path.join(this.device.host.root, wire);
     for (const name of ['tripped', 'go']) await rm(path.join(directory, name), { force: true });
-    await writeFile(path.join(directory, 'armed'), `${when}\t${program}\t${step}\t${pattern}\n`);
+    await writeFile(path.join(directory, 'armed'), `${when}\t${program}\t${step}\t${pattern}\t${moment}\n`);
   }
 
   /** Waits until the updater stands at the point. */
-  async tripped(withinMs = 60_000): Promise<void> {
+  async tripped(withinMs = patience * 60_000): Promise<void> {
     const file = path.join(this.device.host.root, wire, 'tripped');
     for (let waitedMs = 0; !existsSync(file); waitedMs += 10) {
       if (waitedMs > withinMs) throw new Error(`The point was not reached: ${await this.log()}`);
@@ -114,7 +121,7 @@ export class FaultBench {
   }
 
   /** Waits until no updater is at work, nor the guard of one, nor the boot that an engine's start calls for. */
-  async settled(withinSeconds = 90): Promise<void> {
+  async settled(withinSeconds = patience * 90): Promise<void> {
     const busy = `pgrep -f '/updater [gb](uard|oot)( |$)' || ! flock -n ${devicePaths.stateDirectory}/lock true`;
     const { exitCode } = await this.device.host.exec(`timeout ${withinSeconds} sh -c "while ${busy}; do sleep 0.1; done"`, { timeoutMs: (withinSeconds + 10) * 1000 });
     if (exitCode !== 0) throw new Error(`The updater does not end: ${await this.log()}`);
@@ -150,7 +157,7 @@ export class FaultBench {
 
   /** To the last byte; `fillDisk(undefined)` of the host frees it again. */
   async fillDisk(): Promise<void> {
-    await this.#succeed(`dd if=/dev/zero of=${devicePaths.stateDirectory}/.filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>${devicePaths.stateDirectory}/.filler; true`);
+    await this.#succeed(`dd if=/dev/zero of=${devicePaths.stateDirectory}/.filler bs=64k 2>/dev/null; dd if=/dev/zero bs=512 2>/dev/null >>${devicePaths.stateDirectory}/.filler; free=$(df --output=avail -k ${devicePaths.stateDirectory} | tail -n 1); [ "$free" -lt 64 ] || { echo "$free KiB are free"; exit 1; }`);
   }
 
   /** As systemd restarts it, and with it prose-ship.service. */
@@ -182,7 +189,7 @@ export class FaultBench {
   async observe(expected: { releases: readonly Release[]; strict: boolean; waitSeconds: number }): Promise<Verdict> {
     const request = JSON.stringify({ ...expected, releases: expected.releases.map(({ manifest }) => manifest.id), acknowledged, forgiven: this.forgiven, budget, wayBack: true });
     const observer = await readFile(path.join(folder, 'observer.py'), 'utf8');
-    const { stdout, stderr } = await this.device.host.exec(['python3', '-', request], { input: observer, timeoutMs: 60_000 });
+    const { stdout, stderr } = await this.device.host.exec(['python3', '-', request], { input: observer, timeoutMs: patience * 60_000 });
     if (!stdout.startsWith('{')) throw new Error(`The observer failed: ${stderr}`);
     return JSON.parse(stdout) as Verdict;
   }

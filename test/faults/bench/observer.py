@@ -19,6 +19,10 @@ PROJECT = "records"
 PORTS = {"page": 8081, "records": 8080}
 DATA = f"{ENGINE}/volumes/{PROJECT}_data/_data"
 
+# What a release's files for the host are, and what the program there has taken in of them (reader.sh).
+HOST_FILES = "/etc/records"
+TAKEN_IN = "/var/taken-in"
+
 violations = []
 
 
@@ -108,12 +112,39 @@ def check_runs(allowed):
     for service in sorted(expected.keys() | containers.keys()):
         if containers.get(service) != expected.get(service):
             wrong(f"service {service} runs {containers.get(service)}, the current release has {expected.get(service)}")
-    version = lines["version"][0][0]
     for service, port in PORTS.items():
         said = answer(port)
+        # example/page:1.2.0-0123456789ab
+        version = images[service].rsplit(":")[-1].rsplit("-", 1)[0]
         if said != version:
-            wrong(f"{service} answers {said}, the current release is {version}")
+            wrong(f"{service} answers {said}, the current release has {version}")
+    check_host_files(current, lines)
     return current
+
+
+def contents(folder):
+    found = {}
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with open(os.path.join(place, name)) as file:
+                found[os.path.join(place, name)[len(folder) + 1:]] = file.read()
+    return found
+
+
+def check_host_files(current, lines):
+    """The host has the files of the current release, no others, and who reads them has read these."""
+    wanted = {}
+    for digest, name, path, _ in lines.get("hostfile", []):
+        with open(f"{STATE}/releases/{current}/files/{digest}/{name}") as file:
+            wanted[path[len(HOST_FILES) + 1:]] = file.read()
+    for folder, what in ((HOST_FILES, "host files are"), (TAKEN_IN, "taken in were")):
+        found = contents(folder)
+        if found != wanted:
+            wrong(f"{what} {found}, the current release has {wanted}")
+    if os.path.exists(f"{STATE}/host-files.d/due"):
+        wrong("an action for host files is still due")
+    if not wanted and os.path.exists(f"{STATE}/host-files"):
+        wrong("host files are listed, the current release has none")
 
 
 def check_data(current, acknowledged, forgiven):

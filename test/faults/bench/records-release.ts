@@ -16,9 +16,15 @@ import { imageLayout } from '../../support/releases/image-layout.ts';
  */
 export interface RecordsRelease {
   readonly version: string;
+  /** Of the component `page`. */
+  readonly pageVersion: string;
   readonly dataVersion: number;
+  /** How long its gate may take. */
+  readonly gateSeconds: number;
   /** A release whose gate never passes. */
   readonly failing: boolean;
+  /** It has files for the host itself, which reader.sh there takes in. */
+  readonly hostFiles: boolean;
   /** What does not compress in the image of `page`, so that its upload takes a while. */
   readonly ballastKiB: number;
 }
@@ -26,6 +32,7 @@ export interface RecordsRelease {
 export const project = 'records';
 export const recordsPort = 8080;
 export const pagePort = 8081;
+const reader = '/usr/local/bin/reader.sh';
 const platform = 'linux/amd64';
 
 const startScript = `#!/bin/busybox sh
@@ -47,10 +54,12 @@ echo "$QUERY_STRING" >>/data/records && $b sync /data/records && [ "$($b tail -n
 printf 'Content-Type: text/plain\\r\\n\\r\\nkept %s\\n' "$($b cat /www/version)"
 `;
 
-export async function recordsRelease(directory: string, { version, dataVersion, failing, ballastKiB }: RecordsRelease): Promise<Release> {
+export async function recordsRelease(directory: string, { version, pageVersion, dataVersion, gateSeconds, failing, hostFiles, ballastKiB }: RecordsRelease): Promise<Release> {
   const context = createContext();
   const place = path.join(directory, version);
   await mkdir(path.join(place, 'recipe'), { recursive: true });
+  // One that changes each time, and one that comes and goes.
+  const siteFiles = hostFiles ? ['site.conf', `only-${version}.conf`] : [];
   const probe = (port: number, page: string): string => `{type: http, url: 'http://127.0.0.1:${port}/${page}', status: 200}`;
   const service = (name: string, port: number): string[] => [
     `  ${name}:`,
@@ -65,15 +74,17 @@ export async function recordsRelease(directory: string, { version, dataVersion, 
     'recipe/Dockerfile': 'FROM scratch\n',
     'recipe/recipe.yaml': [
       ...['schema: 1', 'name: records', 'version: 1.0.0', 'description: Records.', 'components:'],
-      `  page: {image: example/page, version: '${version}', source: ., dockerfile: Dockerfile}`,
+      `  page: {image: example/page, version: '${pageVersion}', source: ., dockerfile: Dockerfile}`,
       `  records: {image: example/records, version: '${version}', source: ., dockerfile: Dockerfile}`,
       'rollout:',
-      `  timeoutSeconds: ${failing ? 1 : 20}`,
+      `  timeoutSeconds: ${failing ? 1 : gateSeconds}`,
       '  soakSeconds: 0',
       '  services:',
       `    - {name: page, component: page, probes: [${probe(pagePort, failing ? 'nothing' : 'version')}]}`,
       `    - {name: records, component: records, probes: [${probe(recordsPort, 'version')}]}`,
       `data: {version: ${dataVersion}, volumes: [data]}`,
+      ...(hostFiles ? ['host:', '  files:', ...siteFiles.map((name) => `    - {path: /etc/records/${name}, template: site.conf, action: reader}`)] : []),
+      ...(hostFiles ? ['  actions:', `    - {name: reader, check: [${reader}, check], apply: [${reader}]}`] : []),
       '',
     ].join('\n'),
     'recipe/compose.yaml': [
@@ -81,12 +92,17 @@ export async function recordsRelease(directory: string, { version, dataVersion, 
       ...["    volumes: ['data:/data']", 'volumes:', '  data:', ''],
     ].join('\n'),
   };
+  if (hostFiles) await writeFile(path.join(place, 'recipe/site.conf'), `version = ${version}\n`);
   for (const [name, content] of Object.entries(files)) await writeFile(path.join(place, name), content);
   const deployment = await loadDeployment(context, path.join(place, 'prose-ship.yaml'));
   const busybox = await readFile(await staticBusybox());
   const archives = [];
   for (const component of deployment.recipe.components) {
-    const content = { 'bin/start': startScript, 'bin/append': appendScript, 'www/version': version, 'www/format': String(dataVersion), 'www/name': component.name, ballast: randomBytes(component.name === 'page' ? ballastKiB * 1024 : 0) };
+    const isPage = component.name === 'page';
+    const content = {
+      ...{ 'bin/start': startScript, 'bin/append': appendScript, 'www/version': isPage ? pageVersion : version, 'www/name': component.name },
+      ...(isPage ? { ballast: randomBytes(ballastKiB * 1024) } : { 'www/format': String(dataVersion) }),
+    };
     const layoutDirectory = await imageLayout([{ 'bin/busybox': busybox }, content], { platform, config: { Cmd: ['/bin/start'] } });
     archives.push(...(await archiveComponent(context, { ...component, layoutDirectory, platforms: deployment.site.platforms }, place)));
   }

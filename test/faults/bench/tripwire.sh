@@ -1,7 +1,8 @@
 #!/bin/sh
 # Stands before sync, docker, cp and mv on a host of the kill matrix, under their names, and holds the updater at a chosen
 # point, so that a fault can be brought about exactly there. It knows the updater only by the programs that it calls and
-# by its journal on the disk. armed: WHEN TAB PROGRAM TAB STATE/NEXT (or `*`) TAB PATTERN OF ARGUMENTS
+# by its journal on the disk. armed: WHEN TAB PROGRAM TAB STATE/NEXT (or `*`) TAB PATTERN OF ARGUMENTS TAB MOMENT
+# MOMENT is for `during`: shell code that fails until it has come.
 name=${0##*/}
 real=/usr/bin/$name
 wire=/var/tripwire
@@ -9,7 +10,7 @@ journal=/var/lib/prose-ship/journal
 
 fires() {
   [ -f "$wire/armed" ] || return 1
-  IFS='	' read -r when program step pattern <"$wire/armed" || return 1
+  IFS='	' read -r when program step pattern moment <"$wire/armed" || return 1
   [ "$when" = "$1" ] && [ "$program" = "$name" ] || return 1
   # shellcheck disable=SC2254 # a pattern it is
   case $arguments in $pattern) ;; *) return 1 ;; esac
@@ -30,7 +31,7 @@ if fires before; then trip; fi
 if fires during; then
   "$real" "$@" <&0 &
   child=$!
-  sleep 0.05
+  until sh -c "$moment" || ! kill -0 "$child"; do sleep 0.01; done
   trip
   wait "$child"
   exit

@@ -14,6 +14,8 @@ export interface AccountEntry extends Pick<Outcome, 'end' | 'unaided' | 'violati
   readonly point: string;
   readonly fault: string;
   readonly dataChanges: boolean;
+  readonly hostFiles: boolean;
+  readonly alone: boolean;
   readonly wellAfterMs: number;
   readonly tookMs: number;
 }
@@ -31,10 +33,10 @@ export async function beginAccount(): Promise<void> {
   if (process.env['PROSE_SHIP_FAULTS_KEEP'] !== '1') await rm(file, { force: true });
 }
 
-export async function recordOutcome({ store, point, fault, dataChanges }: Scenario, { end, unaided, wellAfterMs, tookMs, violations }: Outcome): Promise<void> {
+export async function recordOutcome({ store, point, fault, dataChanges, hostFiles, alone }: Scenario, { end, unaided, wellAfterMs, tookMs, violations }: Outcome): Promise<void> {
   const account = await readAccount();
   const entry: AccountEntry = {
-    ...{ store, point: point.name, fault, dataChanges, end, unaided, violations },
+    ...{ store, point: point.name, fault, dataChanges, hostFiles, alone, end, unaided, violations },
     ...{ wellAfterMs: Math.round(wellAfterMs), tookMs: Math.round(tookMs) },
   };
   const others = account.entries.filter((one) => one.store !== store || one.point !== point.name || one.fault !== fault);

@@ -15,12 +15,23 @@ export interface Point {
   readonly failing?: true;
   /** Reached only where the data's format changes. */
   readonly data?: true;
+  /** Reached only by a release with files for the host itself. */
+  readonly hostFiles?: true;
+  /** Reached only where one service changes, and its data does not. */
+  readonly alone?: true;
+  /** `during` a program: shell code that fails until the moment has come; default: a twentieth of a second later. */
+  readonly moment?: string;
+  /** Default: all that can be brought about there. */
+  readonly faults?: readonly Fault[];
 }
 
 /** What was journalled as `state` on the way to `next`, and has just reached the disk. */
 function journalled(state: string, next: string, more: { failing?: true } = {}): Point {
   return { name: next === 'rolled-back' ? 'rolling-back' : state, when: 'after', program: 'sync', step: `${state}/${next}`, pattern: '*/var/lib/prose-ship', ...more };
 }
+
+/** What Compose does between a container and its successor takes milliseconds; whether it was met does not matter. */
+const bothAreThere = '/usr/bin/docker ps -aq --filter status=created | grep -q .';
 
 const upload: Point = { name: 'uploading', when: 'during', program: 'upload', step: '*', pattern: '*' };
 
@@ -38,14 +49,19 @@ export const points: readonly Point[] = [
   { name: 'copying data', when: 'during', program: 'cp', step: 'stopped/snapshotted', pattern: '*/snapshots/*', data: true },
   journalled('snapshotted', 'started'),
   { name: 'starting', when: 'after', program: 'docker', step: 'snapshotted/started', pattern: 'compose *up --detach*' },
+  { name: 'exchanging one', when: 'during', program: 'docker', step: 'snapshotted/started', pattern: 'compose *up --detach* records', moment: bothAreThere, alone: true, faults: ['updater killed', 'host killed', 'engine killed'] },
+  { name: 'writing host files', when: 'after', program: 'mv', step: 'snapshotted/started', pattern: '*/etc/records/site.conf', hostFiles: true, faults: ['updater killed', 'host killed', 'disk full'] },
   journalled('started', 'gated'),
   journalled('gated', 'committed'),
   { name: 'between the links', when: 'before', program: 'mv', step: 'gated/committed', pattern: '*/current' },
   journalled('committed', '-'),
   journalled('*', 'rolled-back', { failing: true }),
+  { name: 'taking host files back', when: 'after', program: 'mv', step: '*/rolled-back', pattern: '*/var/lib/prose-ship/host-files', failing: true, hostFiles: true, faults: ['updater killed', 'host killed'] },
   { name: 'starting the old', when: 'after', program: 'docker', step: '*/rolled-back', pattern: 'compose *up --detach*', failing: true },
   journalled('rolled-back', '-', { failing: true }),
 ];
+
+export const stores: readonly Store[] = ['overlay2', 'containerd'];
 
 export const faults = ['updater killed', 'host killed', 'engine killed', 'disk full', 'journal half written', 'journal torn', 'laptop killed', 'link cut'] as const;
 export type Fault = (typeof faults)[number];
@@ -58,6 +74,10 @@ export interface Scenario {
   readonly fault: Fault;
   /** The new release changes the format of the data. */
   readonly dataChanges: boolean;
+  /** The new release has files for the host itself. */
+  readonly hostFiles: boolean;
+  /** One service changes, which is then left to Compose. */
+  readonly alone: boolean;
   readonly ends: readonly End[];
   /** Must be well without a boot of the host or anybody's doing; otherwise the next boot may be what mends it. */
   readonly unaided: boolean;
@@ -69,6 +89,11 @@ const preparing: readonly string[] = ['uploaded', 'verified', 'loaded'];
 const ofJournal: readonly Fault[] = ['journal half written', 'journal torn'];
 const ofPower: readonly Fault[] = ['host killed', ...ofJournal];
 
+/** The host goes off, so that a boot is a part of the fault. */
+export function needsBoot(fault: Fault): boolean {
+  return ofPower.includes(fault);
+}
+
 export function planScenarios(stores: readonly Store[]): Scenario[] {
   return stores.flatMap((store) =>
     points.flatMap((point) => faults.filter((fault) => isMeant(point, fault)).map((fault) => planScenario(store, point, fault))),
@@ -77,20 +102,27 @@ export function planScenarios(stores: readonly Store[]): Scenario[] {
 
 function isMeant(point: Point, fault: Fault): boolean {
   const isJournal = point.program === 'sync';
+  if (point.faults) return point.faults.includes(fault);
   if (point === upload) return ofLaptop.includes(fault);
   return isJournal || !(ofLaptop.includes(fault) || ofJournal.includes(fault));
 }
 
-/** Each store sees the other half of the points with changed data, so that both see both. */
+/** Each store sees the other half of the points with changed data, and with host files, so that both see both. */
 function planScenario(store: Store, point: Point, fault: Fault): Scenario {
-  const parity = (points.indexOf(point) + faults.indexOf(fault) + (store === 'overlay2' ? 0 : 1)) % 2 === 0;
+  const at = points.indexOf(point) + stores.indexOf(store);
+  const dataChanges = point.data === true || (!point.alone && (at + faults.indexOf(fault)) % 2 === 0);
+  const hostFiles = point.hostFiles === true || (at + (faults.indexOf(fault) >> 1)) % 2 === 0;
+  // The upload that is cut needs an image that is large, and a stop one that Compose is not left with.
+  const needsBoth = point === upload || point.name === 'stopping';
   return {
     store,
     point,
     fault,
-    dataChanges: point.data === true || parity,
+    dataChanges,
+    hostFiles,
+    alone: point.alone === true || (!dataChanges && !hostFiles && !needsBoth),
     ends: endsOf(point, fault),
-    unaided: !ofPower.includes(fault),
+    unaided: !needsBoot(fault),
   };
 }
 

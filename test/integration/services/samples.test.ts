@@ -34,7 +34,8 @@ for (const store of ['containerd', 'overlay2'] as const) {
 
       const first = await device.rollout(release('1.0.0'));
       t.is(first.status, 0, first.output);
-      t.is((await device.host.exec('cat /proc/sys/vm/drop_caches')).stdout.trim(), '3', 'it reads from the disk');
+      const dropped = (await device.host.exec('cat /proc/sys/vm/drop_caches')).stdout.trim();
+      t.is(dropped, store === 'containerd' ? '3' : '', 'it reads from the disk; what lies in folders by itself');
 
       await device.host.exec('echo 1.1.0 >/damage; touch /damage-once');
       const second = await device.upload(release('1.1.0'));

@@ -7,6 +7,7 @@ import { planScenarios, titleOf, type Fault } from '../../faults/matrix/scenario
 const part: readonly (readonly [fault: Fault, point: string])[] = [
   ['updater killed', 'trying the image'],
   ['host killed', 'starting'],
+  ['host killed', 'writing host files'],
   ['engine killed', 'stopped'],
   ['disk full', 'snapshotted'],
   ['journal half written', 'started'],
@@ -25,15 +26,15 @@ test.after.always('gone', async () => {
 for (const [fault, point] of part) {
   test.serial(titleOf({ store: 'overlay2', fault, point: { name: point } }), async (t) => {
     const scenario = all.find((one) => one.fault === fault && one.point.name === point)!;
-    bench ??= await FaultBench.create('overlay2');
+    const own = (bench ??= await FaultBench.create('overlay2'));
     try {
-      const { violations, log, end, tookMs } = await runScenario(bench, scenario);
+      const { violations, log, end, tookMs } = await runScenario(own, scenario);
       t.deepEqual(violations, [], `${violations.join('\n')}\n${log}`);
       t.log(`the ${end!} release after ${(tookMs / 1000).toFixed(1)} s`);
     } catch (error) {
       // What went wrong must not spoil the next one.
-      await bench.destroy();
       bench = undefined;
+      await own.destroy();
       throw error;
     }
   });

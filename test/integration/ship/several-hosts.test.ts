@@ -113,3 +113,17 @@ test.serial('rollback returns all that can be, at once; those that went back are
   t.regex((back.result['error'] as { remedy: string }).remedy, /`prose-ship rollback dead`/);
   t.deepEqual(await answers(), ['1.0.0', '1.0.0']);
 });
+
+test.serial('logs prints what services say, and of several hosts who says it', async (t) => {
+  await answers();
+  const one = await shown('logs', 'pi1', 'page', '--tail', '1');
+  t.is(one.exitCode, 0, one.stderr);
+  t.regex(one.stdout, /^page-1 +\| .*response:200$/);
+  const several = await shown('logs', 'pi1,dead,pi2', '--tail', '1');
+  t.is(several.exitCode, 1);
+  t.deepEqual(several.stdout.split('\n').map((line) => /^(\w+) \| page-1 +\| .*response:200$/.exec(line)?.[1]).sort(), ['pi1', 'pi2']);
+  t.regex(several.stderr, /1 of 3 hosts failed: dead/);
+  const nothing = await shown('logs', 'pi1', 'nobody');
+  t.not(nothing.exitCode, 0);
+  t.regex(nothing.stderr, /no such service: nobody/);
+});

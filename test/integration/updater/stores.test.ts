@@ -25,6 +25,16 @@ for (const store of ['containerd', 'overlay2'] as const) {
       t.deepEqual(inventory.chains.map(({ diffIds }) => diffIds.length), [2, 2]);
       t.true(inventory.freeBytes > 0 && inventory.engineFreeBytes > 0);
 
+      // Only what the disk holds may be left out of an archive: a layer whose blob is gone is not spoken of.
+      const blobs = '/var/lib/docker/containerd/daemon/io.containerd.content.v1.content/blobs/sha256';
+      for (const layer of store === 'containerd' ? inventory.chains[0]!.diffIds : []) {
+        const blob = `${blobs}/${layer.slice('sha256:'.length)}`;
+        t.is((await device.host.exec(`mv ${blob} /blob`)).exitCode, 0);
+        t.false((await device.inventory()).chains.some(({ diffIds }) => diffIds.includes(layer)));
+        await device.host.exec(`mv /blob ${blob}`);
+        t.deepEqual((await device.inventory()).chains, inventory.chains);
+      }
+
       // Known beforehand: the sender said how much is in the archive.
       await device.host.fillDisk(24);
       const large = await device.upload(release('2.0.0', { paddingMiB: 48, sizeHint: true }));

@@ -22,6 +22,9 @@ const top = `host:
   actions:
     - {name: nginx, check: [nginx, -t, -q], apply: [nginx, -s, reload], timeoutSeconds: 30}
     - {name: idle, apply: ['true']}
+  checks:
+    - {name: pages, command: [curl, --fail, 'http://{{ site.domain }}/']}
+    - {name: never, command: ['false'], when: false}
 `;
 
 async function pack(t: ExecutionContext, page: string): Promise<PackResult> {
@@ -41,7 +44,7 @@ test('a release carries files of the host, and its plan says where they go and w
   t.like(nginx, { path: '/etc/nginx/sites-enabled/demo.conf', action: 'nginx' });
   const hash = (file: string) => file.split('/')[1] ?? '';
   t.deepEqual(
-    rolloutPlan(manifest, platform).split('\n').filter((line) => /^(file|hostfile|action|secret)/.test(line)),
+    rolloutPlan(manifest, platform).split('\n').filter((line) => /^(file|host|action|secret)/.test(line)),
     [
       `file\t${hash(nginx!.file)}\tetc-nginx-sites-enabled-demo.conf\t0640\t0\t33`,
       `file\t${hash(own!.file)}\tetc-own.conf\t0644\t0\t0`,
@@ -53,6 +56,7 @@ test('a release carries files of the host, and its plan says where they go and w
       'action-apply\tnginx\tnginx\t-s\treload',
       'action\tidle\t60',
       'action-apply\tidle\ttrue',
+      'host-check\tpages\tcurl\t--fail\thttp://example.org/',
     ],
   );
   t.deepEqual((await readRelease(directory)).manifest, manifest);
@@ -79,6 +83,7 @@ test('a damaged manifest can neither write anywhere nor run half a command', asy
     { host: { ...host, files: [{ ...file!, file: 'compose.yaml' }] } },
     { host: { ...host, files: [{ ...file!, action: 'reboot' }] } },
     { host: { ...host, actions: [{ ...action!, apply: [] }] } },
+    { host: { ...host, checks: [{ name: 'pages', command: [] }] } },
     { host: { ...host, actions: [{ ...action!, apply: ['nginx', ''] }] } },
     { generatedSecrets: ['other'] },
   ]) {

@@ -1,12 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import test from 'ava';
 import type { TunnelAnswer } from '../../../src/host/ssh/connection.ts';
 import { openArchive } from '../../../src/oci/archive/read-archive.ts';
 import { TokenBucket } from '../../../src/host/ssh/connection.ts';
-import { layersFormat, pullCommand } from '../../../src/ship/registry/pull.ts';
+import { pullCommand } from '../../../src/ship/registry/pull.ts';
 import { parseRange } from '../../../src/ship/registry/range.ts';
 import { chooseEncoding, createRegistry, pullReference, registryImage, type RegistryOptions } from '../../../src/ship/registry/registry.ts';
 import { packedRelease } from '../../support/releases/packed-release.ts';
@@ -115,9 +114,4 @@ test('the command on the host: values are arguments, never part of the script', 
   t.false(script!.includes('f00d'));
   t.true(script!.indexOf('docker create') < script!.indexOf('docker tag') && script!.indexOf('\nsync') < script!.indexOf('docker tag'), 'proven and on the disk before it gets its name');
   t.regex(script!, /docker rm --force --volumes "\$container" >/, 'also the volumes that the image asks for');
-});
-
-test('layers are read as the updater on the host reads them', async (t) => {
-  const updater = await readFile(path.resolve(import.meta.dirname, '../../../src/device/updater.d/images/images.sh'), 'utf8');
-  t.true(updater.includes(`\nlayers_format='${layersFormat}'\n`));
 });

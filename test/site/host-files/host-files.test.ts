@@ -14,6 +14,9 @@ host:
   actions:
     - {name: nginx, check: [nginx, -t], apply: [systemctl, reload-or-restart, nginx]}
     - {name: timers, apply: [systemctl, restart, 'ddns@{{ site.domain }}.timer'], timeoutSeconds: 20}
+  checks:
+    - {name: pages, command: [curl, 'http://{{ site.domain }}/'], when: web}
+    - {name: clock, command: [timedatectl]}
 `,
   files: { plain: 'x\n', 'nginx.conf': 'server_name {{ site.domain }}; # costs $1\n', timer: "Token={{ 'token' | secret_file }}\n" },
 };
@@ -25,6 +28,7 @@ test('files of the host are rendered under names of their own', async (t) => {
     { name: 'nginx', check: ['nginx', '-t'], apply: ['systemctl', 'reload-or-restart', 'nginx'], timeoutSeconds: 60 },
     { name: 'timers', apply: ['systemctl', 'restart', 'ddns@example.org.timer'], timeoutSeconds: 20 },
   ]);
+  t.deepEqual(deployment.recipe.host?.checks, [{ name: 'pages', command: ['curl', 'http://example.org/'] }, { name: 'clock', command: ['timedatectl'] }]);
   const { hostFiles, files, secrets, generatedSecrets } = await renderDeployment(deployment, references);
   t.deepEqual(
     hostFiles.map(({ name, path, mode, uid, gid, action, content }) => ({ name, path, mode, uid, gid, action, content: content.toString() })),
@@ -43,6 +47,7 @@ test('files of the host are rendered under names of their own', async (t) => {
 test('a file that is not wanted is not there, its action is', async (t) => {
   const { recipe } = await loadParts(t, { ...parts, site: 'variables: {web: false}\n' });
   t.deepEqual(recipe.host?.files.map(({ path }) => path), ['/etc/own/plain.conf', '/etc/systemd/system/ddns@.timer']);
+  t.deepEqual(recipe.host?.checks?.map(({ name }) => name), ['clock']);
   t.deepEqual(recipe.host?.actions.map(({ name }) => name), ['nginx', 'timers'], 'when the file goes, nginx must hear of it');
 });
 
@@ -57,6 +62,7 @@ const mistakes: Record<string, { from: string; to: string; code: string; at: str
   'the keys of a login': { from: '/etc/own/plain.conf', to: '/home/pi/.ssh/authorized_keys', code: 'E_BAD_PATH', at: '/home/pi', remedy: /belongs/ },
   'a path twice': { from: '/etc/own/plain.conf', to: '/etc/systemd/system/ddns@.timer', code: 'E_DUPLICATE', at: '/etc/systemd/system/ddns@.timer, template: timer', remedy: /Remove one/ },
   'a file below a file': { from: '/etc/own/plain.conf', to: '/etc/systemd', code: 'E_BAD_PATH', at: '/etc/systemd/system/ddns@.timer', remedy: /Rename/, message: /cannot both be files/ },
+  'a check twice': { from: 'name: clock', to: 'name: pages', code: 'E_DUPLICATE', at: 'pages, command: [timedatectl]', remedy: /Remove one/ },
   'a missing template': { from: 'template: timer', to: 'template: timr', code: 'E_MISSING_FILE', at: 'timr', remedy: /relative to recipe\.yaml/ },
   'an unknown action': { from: 'action: timers', to: 'action: timer', code: 'E_UNKNOWN_ACTION', at: 'timer}\n  actions', remedy: /Did you mean 'timers'\?/ },
   'an action twice': { from: '{name: timers, apply: [', to: '{name: nginx, apply: [', code: 'E_DUPLICATE', at: 'nginx, apply', remedy: /Remove one/ },

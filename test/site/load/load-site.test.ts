@@ -46,7 +46,7 @@ const cases: Record<string, Case> = {
   'variable not among the allowed': { add: 'variables: {log_level: warning}', code: 'E_BAD_VALUE', at: '6:24', remedy: /Allowed: debug, info, warn, error|Did you mean 'warn'/ },
   'variable against its pattern': { add: 'variables: {admins: [anna]}', code: 'E_BAD_VALUE', at: '6:21', remedy: /anna@example\.org/ },
   'bad domain in a variable': { add: 'variables: {rooms_domain: a_b.org}', code: 'E_BAD_DOMAIN', at: '6:27', remedy: /Labels/ },
-  'unknown secret': { add: 'secrets: {smtp: {env: SMTP}}', code: 'E_UNKNOWN_VARIABLE', at: '6:11', remedy: /Its secrets: turn_secret, database_password, ddns_token\./ },
+  'unknown secret': { add: 'secrets: {smtp: {env: SMTP}}', code: 'E_UNKNOWN_VARIABLE', at: '6:11', remedy: /Its secrets: turn_secret, .*ddns_token\./ },
   'unknown component': { add: 'components: {sever: {version: 1.0.0}}', code: 'E_UNKNOWN_COMPONENT', at: '6:14', remedy: /Did you mean 'server'\?/ },
   'missing source of a component': { add: 'components: {server: {source: ./nowhere}}', code: 'E_MISSING_FILE', at: '6:31', remedy: /relative to the site file/ },
   'short commit': { add: 'components: {server: {source: {git: {url: https://git.example.org/a, commit: abc123}}}}', code: 'E_BAD_COMMIT', at: '6:78', remedy: /40 hex digits/ },

@@ -88,7 +88,10 @@ test('coturn gets the secret, the certificate and this host\'s addresses in a fi
 test('no secret stands in a rendered file; Prosody and coturn are told where it is', async (t) => {
   t.regex(await readFile(path.join(golden, 'prosody.cfg.lua'), 'utf8'), /turn_external_secret = FileLine\("\/run\/secrets\/turn_secret"\)/);
   t.regex(await readFile(path.join(golden, 'compose.yaml'), 'utf8'), /source: \/var\/lib\/prose-ship\/secrets\/turn_secret, target: \/run\/secrets\/turn_secret, read_only: true/);
-  t.regex(await readFile(path.join(goldenDirectory, 'prosody-public-postgresql', 'prosody.cfg.lua'), 'utf8'), /password = FileLine\("\/run\/secrets\/database_password"\)/);
+  for (const [site, secret] of [['prosody-public-postgresql', 'database_password'], ['prosody-public-database', 'postgresql_secret']] as const) {
+    t.notRegex(await readFile(path.join(goldenDirectory, site, 'prosody.cfg.lua'), 'utf8'), /password ?=/);
+    t.true((await readFile(path.join(goldenDirectory, site, 'compose.yaml'), 'utf8')).includes(`PROSE_SHIP_PGPASSWORD_FILE: /run/secrets/${secret}\n`));
+  }
 });
 
 test('the authority of an intranet signs, keeps what is good, signs anew what is not, and hands it to Prosody', async (t) => {

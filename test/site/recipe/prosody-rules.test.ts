@@ -34,10 +34,18 @@ const refused: readonly (readonly [string, readonly string[], string])[] = [
   ['ddns', [...home, 'ddns_provider: freedns', "ddns_url: 'https://dns.example.org/'"], '`ddns_url` means nothing to the provider freedns'],
   ['ddns', [...home, 'ddns_provider: freedns', 'ipv4: 203.0.113.7'], 'The address of example.org changes, and `ipv4` or `ipv6` says'],
   ['ddns', [...home, 'ddns_provider: freedns', 'registration: open'], 'A server at home takes only accounts that were invited'],
+  ['public', [...open, 'certificate_challenge: dns-01'], '`certificate_challenge: dns-01` wants to know how a record comes into the DNS'],
+  ['public', [...open, 'web: false', 'uploads: false', 'certificates: self-signed', 'certificate_challenge: dns-01', 'challenge_command: /usr/local/sbin/own-dns'], '`certificate_challenge: dns-01` means nothing to `certificates: self-signed`'],
+  ['public', [...open, 'certificate_challenge: dns-01', "challenge_url: 'https://dns.example.org/NAME/VALUE/TOKEN'"], '`challenge_url` wants a token'],
+  ['public', [...open, 'certificate_challenge: dns-01', "challenge_url: 'https://dns.example.org/NAME/VALUE'", 'challenge_command: /usr/local/sbin/own-dns'], '`challenge_url` and `challenge_command` are two ways'],
+  ['public', [...open, 'certificate_challenge: dns-01', "challenge_clear_url: 'https://dns.example.org/NAME'", 'challenge_command: /usr/local/sbin/own-dns'], '`challenge_clear_url` means nothing without `challenge_url`'],
+  ['public', [...open, 'challenge_command: /usr/local/sbin/own-dns'], '`challenge_url` and `challenge_command` mean nothing to `certificate_challenge: http-01`'],
+  ['ddns', [...home, 'ddns_provider: duckdns', 'host_name: family.duckdns.org', 'certificate_challenge: dns-01'], 'DuckDNS keeps records of family.duckdns.org, not of example.org'],
   ['intranet', [...home, 'ipv4: 192.168.1.4', 'federation: true'], 'A network without the internet has no other servers'],
   ['intranet', [...home, 'ipv4: 192.168.1.4', 'certificates: letsencrypt'], "Let's Encrypt does not reach a network without the internet"],
   ['intranet', [...home, 'ipv4: 192.168.1.4', 'web: false'], '`uploads` needs `web`'],
   ['basic', ['rooms_domain: example.org'], 'The group chats cannot have the domain of the accounts, example.org'],
+  ['basic', ['database_host: db.example.org'], '`database_host` means nothing to the storage internal'],
   ['basic', ['registration: open'], 'Nobody would be told of new accounts'],
 ];
 
@@ -50,11 +58,13 @@ for (const [profile, variables, told] of refused) {
   });
 }
 
-test('a PostgreSQL server needs its name and a password', async (t) => {
-  const problems = await problemsOf(t, site('public', [...open, 'storage: postgresql']));
-  t.deepEqual(problems.map(({ message }) => message), ['`storage: postgresql` wants to know its server', '`storage: postgresql` wants a password']);
-  const complete = site('public', [...open, 'storage: postgresql', 'database_host: db.example.org'], 'secrets: {database_password: {env: PASSWORD}}\n');
-  t.is((await load(t, complete)).deployment.variables['storage'], 'postgresql');
+test('a PostgreSQL server elsewhere needs a password; without one a database comes with the release', async (t) => {
+  const elsewhere = site('public', [...open, 'storage: postgresql', 'database_host: db.example.org']);
+  const problems = await problemsOf(t, elsewhere);
+  t.deepEqual(problems.map(({ message }) => message), ['The PostgreSQL server db.example.org wants a password']);
+  const components = async (files: Readonly<Record<string, string>>) => (await load(t, files)).deployment.recipe.components.map(({ name }) => name);
+  t.deepEqual(await components({ 'prose-ship.yaml': `${elsewhere['prose-ship.yaml']!}secrets: {database_password: {env: PASSWORD}}\n` }), ['server']);
+  t.deepEqual(await components(site('public', [...open, 'storage: postgresql'])), ['server', 'database']);
 });
 
 test('everything that a public server must tell is asked at once', async (t) => {
@@ -81,6 +91,21 @@ test('what is doubtful is told', async (t) => {
     'Without `ipv4` and `ipv6` the DNS records of example',
     'With `registration: open` everybody can make accounts, and spammers will',
   ]);
+});
+
+test('with dns-01 no port is open for the authority, and no name needs an address for it', async (t) => {
+  const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me';
+  const facts = async (challenge: readonly string[]) => {
+    const { deployment } = await load(t, site('public', [...open, 'turn: false', 'web: false', 'uploads: false', ...challenge], `os: {authorizedKeys: ['${key}']}\n`));
+    const { site: { os }, recipe: { dns = [], host } } = deployment;
+    return {
+      port80: os?.ports.some(({ port }) => port === 80),
+      aliases: dns.filter(({ data }) => data.type === 'CNAME').map(({ name }) => name),
+      hook: host?.files.some(({ path: target }) => target.endsWith('-challenge')),
+    };
+  };
+  t.deepEqual(await facts([]), { port80: true, aliases: ['groups.example.org', 'proxy.example.org'], hook: false });
+  t.deepEqual(await facts(['certificate_challenge: dns-01', 'challenge_command: /usr/local/sbin/own-dns']), { port80: false, aliases: [], hook: true });
 });
 
 async function load(t: ExecutionContext, files: Readonly<Record<string, string>>) {

@@ -10,7 +10,7 @@ import { imageLayout } from './image-layout.ts';
 
 const platform = 'linux/amd64';
 
-/** A release that runs on this machine's processor in a second: busybox answers `/version` on 127.0.0.1:`port`. */
+/** A release that runs on this machine's processor in a second: busybox answers `/version` on 127.0.0.1:`port`, and says so. */
 export async function webRelease(directory: string, { version, port }: { readonly version: string; readonly port: number }): Promise<Release> {
   const context = createContext();
   const place = path.join(directory, version);
@@ -36,7 +36,7 @@ export async function webRelease(directory: string, { version, port }: { readonl
   const [component] = deployment.recipe.components;
   if (!component) throw new Error('the recipe has no component');
   const layers = [{ 'bin/busybox': await readFile(await staticBusybox()) }, { 'www/version': version }];
-  const config = { Cmd: ['/bin/busybox', 'httpd', '-f', '-p', '80', '-h', '/www'] };
+  const config = { Cmd: ['/bin/busybox', 'httpd', '-f', '-v', '-p', '80', '-h', '/www'] };
   const layoutDirectory = await imageLayout(layers, { platform, config });
   const archives = await archiveComponent(context, { ...component, layoutDirectory, platforms: deployment.site.platforms }, place);
   return packRelease(deployment, archives, releaseDirectory(place, deployment));

@@ -109,7 +109,7 @@ export async function visitEach<Result>(
       quiet();
     }
   };
-  const visits = hostsOf(deployment?.site.hosts ?? [], names).map((host) => limit(() => visit(host)));
+  const visits = hostsOf(deployment, names).map((host) => limit(() => visit(host)));
   const settled = Promise.allSettled(visits);
   const all: Visited<Result>[] = [];
   try {

@@ -1,5 +1,4 @@
 import { stripVTControlCharacters } from 'node:util';
-import { devicePaths } from '../../../device/files.ts';
 import type { ShipError } from '../../../errors.ts';
 import type { Device } from '../../../ship/device.ts';
 import { describeError } from '../../../ship/fleet/outcome.ts';
@@ -53,7 +52,12 @@ function lineShower(session: Session, hosts: readonly string[]): (host: string, 
   return (host, line) => session.print(hosts.length > 1 ? `${host} | ${line}` : line);
 }
 
-const compose = ['docker', 'compose', '--ansi', 'never', '--file', `${devicePaths.stateDirectory}/current/compose.yaml`];
+/** The command on the host that prints what services say. */
+function logsCommand({ host, paths }: Device, project: string, { tail, follow, services }: { readonly tail: string; readonly follow: boolean; readonly services: readonly string[] }): readonly string[] {
+  if (host.engine === 'none') return [paths.updater, 'logs', `tail=${tail}`, ...(follow ? ['follow'] : []), ...services];
+  const compose = ['docker', 'compose', '--ansi', 'never', '--file', `${paths.stateDirectory}/current/compose.yaml`];
+  return [...compose, '--project-name', project, 'logs', '--no-color', '--tail', tail, ...(follow ? ['--follow'] : []), ...services];
+}
 
 export const logs: Verb = {
   name: 'logs',
@@ -74,8 +78,7 @@ export const logs: Verb = {
     const show = lineShower(session, names);
     const visited = await visitEach(session, names, options, async (device, { name: host }) => {
       const { name } = await currentManifest(device); // says clearly when nothing runs
-      const follow = options['follow'] === true ? ['--follow'] : [];
-      const command = [...compose, '--project-name', name, 'logs', '--no-color', '--tail', String(options['tail']), ...follow, ...words(args, 1)];
+      const command = logsCommand(device, name, { tail: String(options['tail']), follow: options['follow'] === true, services: words(args, 1) });
       // Compose moves the cursor even where it must not colour.
       const onLine = (line: string) => {
         const message = stripVTControlCharacters(line);
@@ -117,6 +120,7 @@ export const exec: Verb = {
     const names = hostNames(args);
     const show = lineShower(session, names);
     const visited = await visitEach(session, names, options, async (device, { name }) => {
+      if (options['sudo'] === true && device.host.engine === 'none') throw await nobodyIsRoot(name);
       const settings = { sudo: options['sudo'] === true, onLine: (line: string) => show(name, line) };
       const run = device.connection.run(words(args, 1), settings);
       return session.json ? run : run.catch(throwOutputFree);
@@ -128,6 +132,11 @@ export const exec: Verb = {
     return only && !second && !only.error ? only.result : { hosts };
   },
 };
+
+async function nobodyIsRoot(host: string): Promise<ShipError> {
+  const { ExitStatus, ShipError } = await import('../../../errors.ts');
+  return new ShipError({ code: 'E_NO_ROOT', message: `Nobody is root on ${host}`, remedy: 'Leave out --sudo: everything belongs to the login user there.', exitStatus: ExitStatus.usage });
+}
 
 /** `pi1,pi2` */
 function hostNames(args: VerbArguments): readonly string[] {

@@ -1,4 +1,5 @@
 import { connectOption, connectOptions, hostsArgument, onHosts } from './host-verb.ts';
+import type { Device } from '../../../ship/device.ts';
 import { tellSteps } from '../../report/format-steps.ts';
 import { words, type Verb } from '../../verb.ts';
 
@@ -13,6 +14,7 @@ export const provision: Verb = {
   example: 'provision pi@raspberrypi.local',
   run: async (session, args, options) => {
     const { missingPackages, provisionTasks } = await import('../../../ship/provision.ts');
+    const { provisionUserTasks } = await import('../../../ship/user-host/provision.ts');
     const { describeOutcome, fleetResult } = await import('../../../ship/fleet/outcome.ts');
     const { visitHosts } = await import('../../../ship/fleet/visit-hosts.ts');
     const { allowedSignersOf, hostsOf, siteIfAny } = await import('../../pipeline/site.ts');
@@ -20,19 +22,20 @@ export const provision: Verb = {
     const deployment = await siteIfAny(session);
     const allowedSigners = await allowedSignersOf(deployment, options);
     const packages = deployment?.recipe.packages ?? [];
+    const tasksFor = (device: Device) => (device.host.engine === 'none' ? provisionUserTasks(device, allowedSigners) : provisionTasks(device, { allowedSigners, packages }));
     if (session.dryRun) {
       return { hosts: await onHosts(session, words(args, 0), options, async (device, { name }) => {
         const toInstall = await missingPackages(device.connection, packages);
-        const lines = provisionTasks(device, { allowedSigners, packages }).map(({ id, title }) => (id === 'packages' && toInstall.length > 0 ? `${title}: ${toInstall.join(', ')}` : title));
+        const lines = tasksFor(device).map(({ id, title }) => (id === 'packages' && toInstall.length > 0 ? `${title}: ${toInstall.join(', ')}` : title));
         session.print(lines.map((line) => `${name}: ${line}`).join('\n'));
         return { host: name, ...(packages.length > 0 ? { packages: toInstall } : {}) };
       }) };
     }
-    const outcomes = await visitHosts(context, hostsOf(deployment?.site.hosts ?? [], words(args, 0)), {
+    const outcomes = await visitHosts(context, hostsOf(deployment, words(args, 0)), {
       connect: connectOptions(session, options),
       title: ({ name }) => `Make ${name} ready`,
       visit: async (device, report) => {
-        await report.children(provisionTasks(device, { allowedSigners, packages }));
+        await report.children(tasksFor(device));
         return 'ready';
       },
     });

@@ -31,7 +31,7 @@ export const rollback: Verb = {
     const wave = word(options['wave']);
     planWaves([], { waveSize: Number(wave ?? visitConcurrency) }); // refuses what is no number of hosts
     if (session.dryRun) return { hosts: await showWays(session, words(args, 0), options) };
-    const hosts = hostsOf((await siteIfAny(session))?.site.hosts ?? [], words(args, 0));
+    const hosts = hostsOf(await siteIfAny(session), words(args, 0));
     const ways = new Map<string, Way>();
     const outcomes = await visitHosts(context, hosts, {
       connect: connectOptions(session, options),

@@ -9,7 +9,7 @@ verb_restore() {
   recover_unfinished || return
   sweep_backups
   d_verb=restore archive=$BACKUPS_DIR/$1.tar.gz
-  installed_release && check_compose "$current" && take_archive "$1" "$2" || return 3
+  installed_release && check_services "$current" && take_archive "$1" "$2" || return 3
   shift 2
   { choose_targets "$@" && data_step unpacking; } || { rm -f "$archive"; return 3; }
   unpack_archive
@@ -36,7 +36,7 @@ verb_restore() {
 take_archive() {
   uploaded=$INCOMING_DIR/$1.tar.gz
   if [ ! -f "$uploaded" ] || [ -L "$uploaded" ]; then log_error E_NOT_UPLOADED "there is no $uploaded"; return 1; fi
-  mkdir -p "$BACKUPS_DIR" && mv -T "$uploaded" "$archive" && chown 0:0 "$archive" && chmod 600 "$archive" || return 1
+  mkdir -p "$BACKUPS_DIR" && mv -T "$uploaded" "$archive" && set_owner 0:0 "$archive" && chmod 600 "$archive" || return 1
   [ "$(sha256sum <"$archive" | cut -c 1-64)" = "$2" ] || { log_error E_CHECKSUM 'the backup was damaged on its way here'; rm -f "$archive"; return 1; }
 }
 
@@ -79,8 +79,8 @@ unpack_archive() {
 unpack_member() {
   log_info "unpacking $1"
   rm -rf "$3" && mkdir -p "$3" || return 1
-  # shellcheck disable=SC2086
-  tar --extract --gzip --file="$archive" --directory="$3" --same-owner --preserve-permissions $TAR_ATTRIBUTES "$1" 2>"$scratch/tar" ||
+  # shellcheck disable=SC2046,SC2086
+  tar --extract --gzip --file="$archive" --directory="$3" $(tar_owner) --preserve-permissions $TAR_ATTRIBUTES "$1" 2>"$scratch/tar" ||
     { log_error E_UNPACK "$1 of the backup cannot be unpacked: $(tail_of "$scratch/tar"); nothing was touched"; return 1; }
   awk -v member="$1/" '{ name = $0; sub(/^\\/, "", name) } index(substr(name, 67), member) == 1' "$scratch/SHA256SUMS" >"$scratch/sums"
   if [ -s "$scratch/sums" ] && ! (cd "$3" && sha256sum --check --strict --quiet "$scratch/sums" >"$scratch/check" 2>&1); then

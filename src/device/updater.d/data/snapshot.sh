@@ -17,7 +17,7 @@ volumes_of() {
   for volumes_id in "$@"; do
     plan_lines "$volumes_id" data | tr '\t' '\n' | sed -e 1d -e "s/^/$(project_of "$volumes_id")_/"
   done | sort -u | while IFS= read -r volume; do
-    mountpoint=$(docker volume inspect -f '{{.Mountpoint}}' "$volume" 2>/dev/null) && printf '%s\t%s\n' "$volume" "$mountpoint"
+    mountpoint=$(volume_folder "$volume") && printf '%s\t%s\n' "$volume" "$mountpoint"
   done
 }
 
@@ -73,7 +73,7 @@ restore_snapshot() {
   for copy in "$SNAPSHOTS_DIR/$1"/*; do
     [ -d "$copy" ] || continue
     volume=${copy##*/}
-    mountpoint=$(docker volume inspect -f '{{.Mountpoint}}' "$volume" 2>/dev/null) || {
+    mountpoint=$(volume_folder "$volume") || {
       log_error E_SNAPSHOT "volume $volume is gone; its copy stays in $copy"
       return 1
     }

@@ -6,7 +6,7 @@ data_volumes() {
   plan_lines "$1" data | tr '\t' '\n' | sed 1d >"$scratch/names"
   while IFS= read -r volume; do
     full_name=$(project_of "$1")_$volume
-    { mountpoint=$(docker volume inspect -f '{{.Mountpoint}}' "$full_name" 2>/dev/null) && [ -d "$mountpoint" ]; } ||
+    { mountpoint=$(volume_folder "$full_name") && [ -d "$mountpoint" ]; } ||
       { log_error E_VOLUME "volume $full_name of release $1 is not here" >&2; return 1; }
     printf '%s\t%s\t%s\n' "$volume" "$full_name" "$mountpoint"
   done <"$scratch/names"
@@ -15,7 +15,7 @@ data_volumes() {
 # volume_users: the services whose containers mount a volume of $scratch/data.
 volume_users() {
   cut -f 2 "$scratch/data" | while IFS= read -r full_name; do
-    docker ps --all --filter "volume=$full_name" --format '{{.Label "com.docker.compose.service"}}'
+    volume_services "$full_name"
   done | sort -u
 }
 

@@ -55,10 +55,12 @@ check_host_folder() {
   esac
 }
 
-# A program that a host file of the same release brings is not there yet.
+# Of the actions that will have to follow: a plan names all of its recipe, also of files that this release does not want. A
+# program that a host file of the same release brings is not there yet.
 check_host_actions() {
-  plan_lines "$1" action-check >"$scratch/host-commands"
-  plan_lines "$1" action-apply >>"$scratch/host-commands"
+  { cat "$scratch/host-touched"; sed -n "s/^due$TAB//p" "$HOST_DUE" 2>/dev/null; } >"$scratch/host-due"
+  { plan_lines "$1" action-check; plan_lines "$1" action-apply; } |
+    awk -F'\t' -v due="$scratch/host-due" 'BEGIN { while ((getline line < due) > 0) wanted[line] = 1 } $1 in wanted' >"$scratch/host-commands"
   while IFS=$TAB read -r host_action host_program _; do
     if has_host_program "$host_program" || cut -f 1 "$scratch/host-wanted" | grep -qxF -e "$host_program"; then continue; fi
     log_error E_HOST_FILE_ACTION "action $host_action of release $1 needs $host_program, which is not on this host: install what it belongs to"

@@ -18,6 +18,7 @@ check_host_plan() {
     $1 == "file" { file[$2, $3] = 1 }
     $1 == "action" { if (NF != 3 || $2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ || $3 !~ /^[1-9][0-9]*$/ || $2 in action) bad(); action[$2] = 1 }
     $1 == "action-check" || $1 == "action-apply" { if (NF < 3 || !($2 in action)) bad(); for (i = 3; i <= NF; i++) if ($i == "") bad() }
+    $1 == "host-check" { if (NF < 3) bad(); for (i = 2; i <= NF; i++) if ($i == "") bad() }
     $1 == "hostfile" {
       if (NF != 5 || $4 !~ /^(\/[A-Za-z0-9_+@%:,=~.-]+)+$/ || $4 ~ /\/\.\.?(\/|$)/ || $4 in path) bad()
       path[$4] = 1; line[++count] = $0

@@ -2,61 +2,6 @@
 # Images: loading archives and proving what came out. `docker load` exits 0 in cases where the image is not usable
 # (containerd store: unpacking failed, parent blobs missing), so only what the engine shows afterwards counts.
 
-# shellcheck disable=SC2016 # these are the template's own variables
-layers_format='{{range $i, $layer := .RootFS.Layers}}{{if $i}},{{end}}{{$layer}}{{end}}'
-
-# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers.
-image_ready() {
-  [ "$(docker image inspect -f "$layers_format" "$1" 2>/dev/null)" = "$2" ]
-}
-
-# image_is_planned REFERENCE CONFIGDIGEST: its configuration (what runs, as whom) is the planned one, too. The classic
-# store names an image after it, the containerd store after a manifest that names it.
-image_is_planned() {
-  image_id=$(docker image inspect -f '{{.Id}}' "$1" 2>/dev/null)
-  [ "$image_id" != "$2" ] || return 0
-  manifest=$(content_store "$(engine_root)")/${image_id#sha256:}
-  [ -f "$manifest" ] || return 1
-  # More than one configuration would be one too many: which of them the engine takes is its affair.
-  [ "$(tr -d ' \t\r\n' <"$manifest" | grep -o '"config":{[^{}]*}' | grep -o '"digest":"[^"]*"')" = "\"digest\":\"$2\"" ]
-}
-
-# content_store ROOT: where the containerd store keeps its blobs.
-content_store() {
-  for blobs in "$1/containerd/daemon" /var/lib/containerd; do
-    blobs=$blobs/io.containerd.content.v1.content/blobs/sha256
-    [ ! -d "$blobs" ] || break
-  done
-  printf '%s' "$blobs"
-}
-
-# The engine lists it, too: on the containerd store an image may be found by its name and yet miss blobs.
-image_listed() {
-  docker image ls --format '{{.Repository}}:{{.Tag}}' "$1" 2>/dev/null | grep -qxF -e "$1"
-}
-
-# A container can be made of it: the containerd store shows images whose layers were never unpacked.
-image_usable() {
-  make_trial "$1" || return 1
-  # An engine that ends just now must not keep it when it comes back.
-  remove_trial || { wait_for_engine && remove_trial; }
-}
-
-# The container that is made for this and never started; a run that was killed may have left it, and while it is there its
-# image stays.
-trial=prose-ship-trial
-make_trial() {
-  create_trial "$1" || { remove_trial && create_trial "$1"; }
-}
-
-create_trial() {
-  docker create --pull never --name "$trial" "$1" /prose-ship-probe >/dev/null 2>"$scratch/create" </dev/null
-}
-
-remove_trial() {
-  docker rm --force --volumes "$trial" >/dev/null 2>&1
-}
-
 # all_images_ready ID: prints the references that are missing.
 missing_images() {
   plan_lines "$1" image >"$scratch/images"
@@ -74,7 +19,6 @@ archive_of() {
 # load_images ID: idempotent. After a power cut during an earlier load the engine may list images whose files are
 # empty (it syncs its records, not its layers), so images that were not yet synced are loaded afresh.
 load_images() {
-  remove_trial
   [ "$j_resumes" = 0 ] || discard_images "$1"
   check_space_for_images "$1" || return 1
   : >"$scratch/loaded"
@@ -86,21 +30,21 @@ load_images() {
 
 load_image() {
   archive=$(archive_of "$1" "$2")
-  if image_ready "$3" "$4"; then
+  if grep -qxF -e "$3" "$scratch/ready"; then
     log_info "$2: $3 is there already"
     return
   fi
   [ -n "$archive" ] || { log_error E_IMAGE_MISSING "$3 is not on this device and no archive of '$2' was sent"; return 1; }
   log_info "$2: loading ${archive##*/} ($(stat -c %s "$archive") bytes)"
   printf '%s\n' "$3" >>"$scratch/loaded"
-  docker load -i "$archive" >"$scratch/load-output" 2>&1
-  if grep -qi 'no space left on device' "$scratch/load-output"; then
+  load_archive "$archive" "$3" "$4" "$5" >"$scratch/load-output" 2>&1
+  if grep -qi -e 'no space left on device' -e 'disk quota exceeded' "$scratch/load-output"; then
     log_error E_DISK_FULL "the disk became full while $3 was loaded; the running release was not touched"
   elif ! image_ready "$3" "$4"; then
     log_error E_LOAD_FAILED "${archive##*/} did not give $3 with the planned layers; the engine said: $(tail_of "$scratch/load-output")"
   elif ! image_listed "$3"; then
     log_error E_LOAD_FAILED "the engine does not list $3 after loading ${archive##*/}; it said: $(tail_of "$scratch/load-output")"
-  elif ! image_is_planned "$3" "$5"; then
+  elif ! image_is_planned "$5"; then
     log_error E_LOAD_FAILED "${archive##*/} gave $3 with another configuration than the planned one"
   elif ! image_usable "$3"; then
     log_error E_LOAD_FAILED "no container can be made of $3: $(tail_of "$scratch/create")"
@@ -109,7 +53,7 @@ load_image() {
 
 # What this run loaded and cannot use; images of other releases are never among them.
 unload_images() {
-  while IFS= read -r reference; do docker image rm "$reference" >/dev/null 2>&1; done <"$scratch/loaded"
+  while IFS= read -r reference; do remove_image "$reference"; done <"$scratch/loaded"
 }
 
 discard_images() {
@@ -118,18 +62,21 @@ discard_images() {
   while IFS=$TAB read -r component reference _; do
     [ -n "$(archive_of "$1" "$component")" ] || continue
     [ "$current" != - ] && plan_lines "$current" image | cut -f 2 | grep -qxF -e "$reference" && continue
-    docker image rm "$reference" >/dev/null 2>&1
+    remove_image "$reference"
   done <"$scratch/discard"
 }
 
 # An archive is unpacked next to itself first, then into layers: twice its content. The sender states the content's
 # size in images/COMPONENT.size (bytes); without it, compressed archives are taken to hold three times their size.
+# What is there already is noted in $scratch/ready.
 check_space_for_images() {
   need=0
+  : >"$scratch/ready"
   plan_lines "$1" image >"$scratch/space"
   while IFS=$TAB read -r component reference _ diff_ids; do
+    if image_ready "$reference" "$diff_ids"; then printf '%s\n' "$reference" >>"$scratch/ready"; continue; fi
     archive=$(archive_of "$1" "$component")
-    if [ -z "$archive" ] || image_ready "$reference" "$diff_ids"; then continue; fi
+    [ -n "$archive" ] || continue
     size=$(cat "${archive%%.tar*}.size" 2>/dev/null)
     case $size in
       '' | *[!0-9]*) size=$(stat -c %s "$archive") && case $archive in *.tar) ;; *) size=$((size * 3)) ;; esac ;;
@@ -140,10 +87,6 @@ check_space_for_images() {
   free=$(free_bytes "$(engine_root)")
   [ "$need" -le "$free" ] ||
     log_error E_DISK_FULL "loading needs about $need bytes in $(engine_root), $free are free; the running release was not touched"
-}
-
-engine_root() {
-  docker info -f '{{.DockerRootDir}}' 2>/dev/null
 }
 
 free_bytes() {

@@ -6,8 +6,7 @@
 # prove_images ID: an image that is damaged is loaded once more where its archive is still here.
 prove_images() {
   images_to_prove "$1" >"$scratch/prove"
-  [ -s "$scratch/prove" ] || return 0
-  drop_caches
+  caches_dropped=no
   while IFS=$TAB read -r component reference config diff_ids; do
     prove_image "$1" "$component" "$reference" "$diff_ids" "$config" || return 1
   done <"$scratch/prove"
@@ -15,7 +14,8 @@ prove_images() {
 
 # prove_running ID: at boot, when services are up already. Nothing is repaired: containers use what is damaged.
 prove_running() {
-  whole=yes
+  # Right after a boot memory holds nothing.
+  whole=yes caches_dropped=yes
   plan_lines "$1" image >"$scratch/prove"
   while IFS=$TAB read -r component reference _; do
     if ! image_whole "$1" "$component" "$reference"; then
@@ -43,32 +43,61 @@ images_to_prove() {
 
 # What the kernel still holds in memory proves nothing about the disk. In a container it may not be told to forget.
 drop_caches() {
-  { echo 3 >/proc/sys/vm/drop_caches; } 2>/dev/null || :
+  [ "$caches_dropped" = yes ] || { echo 3 >/proc/sys/vm/drop_caches; } 2>/dev/null || :
+  caches_dropped=yes
 }
 
 # prove_image ID COMPONENT REFERENCE DIFFIDS CONFIGDIGEST
 prove_image() {
   if image_whole "$1" "$2" "$3"; then return 0; fi
-  docker image rm "$3" >/dev/null 2>&1
+  remove_image "$3"
   if [ -z "$(archive_of "$1" "$2")" ]; then
     log_error E_IMAGE_DAMAGED "$3 is damaged on this device: $damage. It was discarded; send the release again"
     return 1
   fi
   log_warning "$2: $damage; loading it again"
+  : >"$scratch/ready"
   load_image "$1" "$2" "$3" "$4" "$5" || return 1
-  sync && drop_caches
+  sync && caches_dropped=no
   if image_whole "$1" "$2" "$3"; then return 0; fi
-  docker image rm "$3" >/dev/null 2>&1
+  remove_image "$3"
   log_error E_IMAGE_DAMAGED "$3 is damaged even after it was loaded again: $damage. The disk is failing, or another image or container holds the damaged layer: remove that one, then send the release again"
 }
 
 # image_whole ID COMPONENT REFERENCE: every sample is there with its content; `damage` says what is not.
 image_whole() {
   damage=
-  : >"$scratch/cp"
   plan_lines "$1" sample | awk -F'\t' -v component="$2" '$1 == component' >"$scratch/samples"
-  [ -s "$scratch/samples" ] || return 0
-  make_trial "$3" || { damage="no container can be made of it: $(tail_of "$scratch/create")"; return 1; }
+  [ ! -s "$scratch/samples" ] || samples_lie_in_folders "$3" || engine_gives_samples "$3"
+}
+
+# samples_lie_in_folders REFERENCE: where a store keeps folders, a sample can be read where it lies, after its pages alone were
+# dropped: all that runs here keeps its own.
+samples_lie_in_folders() {
+  sample_folders "$1" >"$scratch/folders"
+  : >"$scratch/sample-sums"
+  while IFS=$TAB read -r _ sample_path _ sample_sum; do
+    sample_file=$(in_top_folder) && dd if="$sample_file" iflag=nocache count=0 status=none 2>/dev/null || return 1
+    printf '%s  %s\n' "$sample_sum" "$sample_file" >>"$scratch/sample-sums"
+  done <"$scratch/samples"
+  sha256sum --check --strict --status "$scratch/sample-sums" 2>/dev/null
+}
+
+# A symbolic link on the way could lead out of the image.
+in_top_folder() {
+  while IFS= read -r folder; do
+    [ -f "$folder/$sample_path" ] || continue
+    [ "$(readlink -f "$folder/$sample_path")" = "$folder/$sample_path" ] && printf '%s' "$folder/$sample_path"
+    return
+  done <"$scratch/folders"
+  return 1
+}
+
+# engine_gives_samples REFERENCE: whatever its store, and in words what is wrong.
+engine_gives_samples() {
+  : >"$scratch/cp"
+  make_trial "$1" || { damage="no container can be made of it: $(tail_of "$scratch/create")"; return 1; }
+  drop_caches
   while IFS=$TAB read -r _ sample_path sample_size sample_sum; do
     [ "$(read_sample | sha256sum)" != "$sample_sum  -" ] || continue
     damage="/$sample_path has $(copy_sample | wc -c | tr -d ' ') bytes instead of $sample_size"
@@ -78,18 +107,4 @@ image_whole() {
   done <"$scratch/samples"
   remove_trial
   [ -z "$damage" ]
-}
-
-# The engine gives one file as a tar archive; it goes through, nothing is kept. It is asked on its own socket where it has
-# the usual one, because its client takes a second to start on a small board; what is wrong, the client tells in words.
-read_sample() {
-  if [ -S /var/run/docker.sock ] && [ -z "${DOCKER_HOST:-}${DOCKER_CONTEXT:-}" ]; then
-    curl -fsS --unix-socket /var/run/docker.sock -G --data-urlencode "path=/$sample_path" "http://engine/containers/$trial/archive" 2>/dev/null | tar -xOf - 2>/dev/null
-  else
-    copy_sample
-  fi
-}
-
-copy_sample() {
-  docker cp "$trial:/$sample_path" - 2>"$scratch/cp" </dev/null | tar -xOf - 2>/dev/null
 }

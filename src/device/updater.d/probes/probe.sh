@@ -74,17 +74,9 @@ probe_xmpp() {
   return 1
 }
 
+# probe_command ID SERVICE COMMAND...
 probe_command() {
-  command_id=$1
-  shift
-  if [ -n "${probe_container:-}" ]; then
-    shift
-    set -- docker exec "$probe_container" "$@"
-  else
-    # `timeout` cannot run a function of ours, so Compose's command line stands here once more.
-    set -- docker compose --project-name "$(project_of "$command_id")" --file "$(release_dir "$command_id")/compose.yaml" exec -T "$@"
-  fi
-  timeout -k 2 "$((2 * probe_seconds))" "$@" </dev/null >"$scratch/command" 2>&1
+  run_in_service "$((2 * probe_seconds))" "$@" </dev/null >"$scratch/command" 2>&1
   command_status=$?
   probe_answer="exit status $command_status: $(tail_of "$scratch/command")"
   return "$command_status"

@@ -12,7 +12,9 @@ release_dir() {
 }
 
 plan_file() {
-  printf '%s/plans/%s.plan' "$(release_dir "$1")" "$(cat "$(release_dir "$1")/platform")"
+  plan_platform=
+  { read -r plan_platform <"$STATE_DIR/releases/$1/platform"; } 2>/dev/null
+  printf '%s/releases/%s/plans/%s.plan' "$STATE_DIR" "$1" "$plan_platform"
 }
 
 # plan_lines ID DIRECTIVE: the fields behind the directive, one line each.
@@ -82,6 +84,10 @@ check_plan() {
     $1 == "maintenance" { if (NF != 4 || $2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ || $3 !~ /^[0-9a-f]+$/ || $4 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad() }
     $1 == "restart-after" { for (i = 2; i <= NF; i++) if ($i !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/) bad() }
     $1 == "upgrade-from" { for (i = 2; i <= NF; i++) if ($i !~ /^(<|>|<=|>=)?[0-9][0-9A-Za-z.-]*$/) bad() }
+    $1 == "engine" && $2 != "none" { bad() }
+    $1 == "process" && (NF != 5 || $2 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ || $3 !~ /^[0-9a-f]+$/ || $4 !~ /^[A-Za-z0-9][A-Za-z0-9._-]*$/ || $5 !~ /^[0-9]+$/) { bad() }
+    $1 == "process-port" && (NF != 3 || $3 !~ /^[0-9]+$/) { bad() }
+    $1 == "process-variable" && (NF != 4 || $3 !~ /^[A-Za-z_][A-Za-z0-9_]*$/) { bad() }
     $1 == "requires" && ($2 !~ /^[a-z]+$/ || $3 !~ /^[0-9.]+$/) { bad() }
     END { if (!(format && ids && names && services)) print "format, id, name or service is missing" }
   ' "$plan" | head -n 1)

@@ -21,7 +21,7 @@ receive_release() {
   fi
   mv -T "$incoming" "$staged" || return 1
   # From here on the login user, who owns the drop zone, cannot change it.
-  chown -R 0:0 "$staged" && chmod -R u+rwX,go-rwx "$staged" || return 1
+  set_owner 0:0 -R "$staged" && chmod -R u+rwX,go-rwx "$staged" || return 1
   odd=$(find "$staged" ! -type f ! -type d | head -n 1)
   if [ -n "$odd" ]; then
     log_error E_CHECKSUM "the upload holds something that is neither file nor folder: ${odd#"$staged"/}"
@@ -37,7 +37,7 @@ receive_release() {
 
 # send_back DIRECTORY ID: to the drop zone, where the next upload goes on with it.
 send_back() {
-  [ -d "$INCOMING_DIR" ] && chown -R "$(stat -c %u:%g "$INCOMING_DIR")" "$1" && mv -T "$1" "$INCOMING_DIR/$2"
+  [ -d "$INCOMING_DIR" ] && set_owner "$(stat -c %u:%g "$INCOMING_DIR")" -R "$1" && mv -T "$1" "$INCOMING_DIR/$2"
 }
 
 # A failed check must cost the sender only the damaged files: they go, the rest returns to the drop zone.
@@ -61,7 +61,7 @@ verify_release() {
     return_upload "$1" "$scratch/damaged"
     return 1
   }
-  check_platform "$1" && check_plan "$1" && check_host_plan "$1"
+  check_platform "$1" && check_plan "$1" && check_host_plan "$1" && check_engine_plan "$1"
 }
 
 # What came through the drop zone has passed already; this is for what lay here before: the release of a card, one that
@@ -105,7 +105,7 @@ install_files() {
       log_error E_FILES "$target cannot be written"
       return 1
     fi
-    if ! { chown "$uid:$gid" "$target" && chmod "$mode" "$target"; }; then
+    if ! { set_owner "$uid:$gid" "$target" && chmod "$mode" "$target"; }; then
       log_error E_FILES "$target: owner or mode cannot be set"
       return 1
     fi

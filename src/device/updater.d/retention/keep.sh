@@ -97,17 +97,3 @@ used_bytes() {
       $1 in wanted { print $2 }' "$scratch/layer-sizes"
   } | awk '{ bytes += $1 } END { printf "%.0f\n", bytes }'
 }
-
-# layer_sizes: diffID and bytes of every layer in the engine. Its sizes of whole images count a shared base each time.
-layer_sizes() {
-  docker info -f '{{.DockerRootDir}}{{"\t"}}{{.Driver}}' >"$scratch/engine" 2>/dev/null
-  IFS=$TAB read -r root driver <"$scratch/engine" || return 0
-  for layer in "$root/image/$driver/layerdb/sha256"/*; do
-    [ -f "$layer/size" ] || continue
-    # Neither file ends in a line feed.
-    printf '%s\t%s\n' "$(cat "$layer/diff")" "$(cat "$layer/size")"
-  done
-  # The containerd store keeps a layer twice: the blob, and unpacked.
-  content=$(content_store "$root")
-  if [ -d "$content" ]; then find "$content" -type f -printf 'sha256:%f %s\n' | awk '{ printf "%s\t%.0f\n", $1, 2 * $2 }'; fi
-}

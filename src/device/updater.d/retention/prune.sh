@@ -58,18 +58,7 @@ remove_images() {
   plan_lines "$1" image >"$scratch/remove"
   cut -f 4 "$scratch/remove" >>"$scratch/known-layers"
   cut -f 2 "$scratch/remove" | while IFS= read -r reference; do
-    grep -qxF -e "$reference" "$scratch/kept-images" || docker image rm "$reference" >/dev/null 2>&1 || :
-  done
-}
-
-# What a load that was cut off left has no name, and is ours where it has exactly the layers of a release's image. One that
-# a container uses stays.
-remove_nameless_images() {
-  docker image ls --quiet --no-trunc --filter dangling=true | sort -u | while IFS= read -r image; do
-    layers=$(docker image inspect -f "$layers_format" "$image" 2>/dev/null)
-    if [ -n "$layers" ] && grep -qxF -e "$layers" "$scratch/known-layers" && docker image rm "$image" >/dev/null 2>&1; then
-      log_info "removed image $image, which had no name"
-    fi
+    grep -qxF -e "$reference" "$scratch/kept-images" || remove_image "$reference" || :
   done
 }
 

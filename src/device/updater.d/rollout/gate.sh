@@ -26,6 +26,8 @@ gate() {
     sleep 1
   done
   hide_maintenance
+  # At the first boot of a card nobody watches, and there is nothing to go back to.
+  [ "$logged_verb $j_from" != 'boot -' ] || return 0
   soak "$1" "${soak_seconds:-0}"
 }
 
@@ -62,15 +64,6 @@ soak_round() {
   soak_passes=0 soak_misses=$((soak_misses + 1))
   if [ "$soak_misses" -ge 3 ]; then gate_failed "$1"; else soak_failed=no; fi
   return 1
-}
-
-# watch_health ID SECONDS: notes in $scratch/unhealthy what becomes unhealthy. It ends by itself some time after the soak,
-# whatever becomes of this program, and holds neither the log nor the lock.
-watch_health() {
-  timeout "$(($2 + 300))" docker events --since "$(date +%s.%N)" --filter "label=com.docker.compose.project=$(project_of "$1")" \
-    --filter 'event=health_status: unhealthy' --format '{{index .Actor.Attributes "com.docker.compose.service"}}' \
-    >"$scratch/unhealthy" 2>/dev/null </dev/null 8>&- 9>&- &
-  watching=$!
 }
 
 stayed_healthy() {
@@ -139,7 +132,7 @@ gate_failed() {
   container=$(awk -F'\t' -v service="$gate_service" '$1 == service { print $2; exit }' "$scratch/observed")
   if [ -n "$container" ]; then
     log_info "last lines of $gate_service:"
-    docker logs --tail 20 "$container" 2>&1 | log_lines
+    container_log "$container" 20 | log_lines
   fi
   return 1
 }

@@ -14,8 +14,8 @@ recover_unfinished() {
   engine_answers || return 1
   case $j_next in
     verified | loaded | synced | proven) recover_preparation ;;
-    rolled-back) revert_again ;;
-    *) recover_replacement ;;
+    rolled-back) remove_unstarted "$j_id" && revert_again ;;
+    *) remove_unstarted "$j_id" && recover_replacement ;;
   esac
 }
 
@@ -49,6 +49,16 @@ revert_again() {
   [ "$j_code" = - ] || error_code=$j_code
   revert
   accept_recovery $?
+}
+
+# remove_unstarted ID: what a Compose that was killed had made beside the container that it was to replace. The next one gives
+# its own the same name, and may find it taken.
+remove_unstarted() {
+  containers_of "$1" | awk -F'\t' '
+    { all[$1]++ }
+    $3 == "created" { found[$1] = found[$1] $2 "\n"; unstarted[$1]++ }
+    END { for (service in found) if (unstarted[service] < all[service]) printf "%s", found[service] }' >"$scratch/unstarted"
+  while IFS= read -r container; do docker rm "$container" >/dev/null 2>&1; done <"$scratch/unstarted"
 }
 
 may_resume() {
@@ -88,6 +98,7 @@ bring_up_current() {
   if [ "$current" = - ]; then retry_first_install; return; fi
   install_files "$current" || return 1
   # Services without the proxy in front are better than none.
+  remove_unstarted "$current"
   restore_host_files "$current" || log_warning "release $current comes up without all of its host files"
   changed=$(changed_services "$current") || { log_error E_COMPOSE "Compose refuses the file of release $current"; return 1; }
   # shellcheck disable=SC2086

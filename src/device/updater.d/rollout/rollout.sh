@@ -99,14 +99,14 @@ prepare_step() {
 prove_rollout() {
   missing=$(missing_images "$j_id")
   if [ -n "$missing" ]; then log_error E_IMAGE_MISSING "images of release $j_id are missing: $missing"; return 1; fi
-  check_versions "$j_id" "$j_from" && check_secrets "$j_id" && check_host_files "$j_id" || return 1
+  check_versions "$j_id" "$j_from" && check_secrets "$j_id" && check_host_files "$j_id" && check_ports "$j_id" || return 1
   if [ "$j_from" != - ]; then
     missing=$(missing_images "$j_from")
     if [ -n "$missing" ]; then log_error E_ROLLBACK_IMPOSSIBLE "images of the current release $j_from are gone: $missing"; return 1; fi
-    install_files "$j_from" && check_compose "$j_from" || return 1
+    install_files "$j_from" && check_services "$j_from" || return 1
     if data_differs "$j_id" "$j_from"; then check_space_for_snapshot "$j_id" "$j_from" || return 1; fi
   fi
-  j_changed=$(changed_services "$j_id") || { ! check_compose "$j_id" || log_error E_COMPOSE "Compose gives no hashes for release $j_id"; return 1; }
+  j_changed=$(changed_services "$j_id") || { ! check_services "$j_id" || log_error E_COMPOSE "Compose gives no hashes for release $j_id"; return 1; }
   # shellcheck disable=SC2086
   j_changed=$(with_dependents "$j_id" $j_changed)
   # A consistent copy needs every writer stopped.
@@ -141,6 +141,7 @@ go_on() {
   done
   journal_settle
   log_info "release $j_id is the current one"
+  warn_of_host "$j_id"
   prune_after_commit
 }
 
@@ -210,7 +211,7 @@ revert() {
 }
 
 remove_first_install() {
-  compose "$j_id" down --remove-orphans >"$scratch/down" 2>&1 ||
+  take_down "$j_id" >"$scratch/down" 2>&1 ||
     { log_error E_STOP_FAILED "the stack cannot be taken down: $(tail_of "$scratch/down")"; return 1; }
   hide_maintenance
   rm -f "$SECOND_PORT_DIR"/*

@@ -64,11 +64,6 @@ remove_newcomers() {
   service_containers "$beside_id" "$beside_service" | newcomers | while IFS=$TAB read -r container _; do remove_container "$container"; done
 }
 
-# Unnamed volumes go with their container; named ones stay.
-remove_container() {
-  docker rm --force --volumes "$1" >/dev/null 2>&1
-}
-
 # prove_container ID SERVICE CONTAINER: it runs, is healthy and answers the service's probes, within the gate's timeout.
 prove_container() {
   set_deadline "$1"
@@ -78,7 +73,7 @@ prove_container() {
     if time_is_up; then
       log_error E_GATE "the new $2 did not pass its gate, the old one goes on: $beside_problem"
       log_info "last lines of $2:"
-      docker logs --tail 20 "$3" 2>&1 | log_lines
+      container_log "$3" 20 | log_lines
       return 1
     fi
     sleep 1
@@ -112,7 +107,7 @@ keep_container() {
   while IFS= read -r container; do
     drain "$container" "$(plan_lines "$1" order | awk -F'\t' -v service="$2" '$1 == service { print $3; exit }')"
     log_info "stopping the other $2"
-    docker stop "$container" >"$scratch/stop" 2>&1 || { log_error E_STOP_FAILED "the other $2 does not stop: $(tail_of "$scratch/stop")"; return 1; }
+    stop_container "$container" >"$scratch/stop" 2>&1 || { log_error E_STOP_FAILED "the other $2 does not stop: $(tail_of "$scratch/stop")"; return 1; }
     fault_for_test start-first-stopped
     remove_container "$container"
   done <"$scratch/leaving"

@@ -53,8 +53,8 @@ check_requirements() {
   plan_lines "$1" requires >"$scratch/requires"
   while IFS=$TAB read -r part minimum; do
     case $part in
-      engine) found=$(docker version -f '{{.Server.Version}}' 2>/dev/null) ;;
-      compose) found=$(docker compose version --short 2>/dev/null) ;;
+      engine) found=$(engine_version) ;;
+      compose) found=$(compose_version) ;;
       *) continue ;;
     esac
     # Debian writes 26.1.5+dfsg1 and 2.26.1-4: what follows the number is no pre-release.

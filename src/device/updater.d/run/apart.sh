@@ -15,8 +15,8 @@ verb_start() {
       ;;
   esac
   case ${1:-} in
-    receive | prepare | rollout | rollback | prune | backup | restore | steal-lock) ;;
-    *) wrong_usage "'start' takes receive, prepare, rollout, rollback, prune, backup, restore or steal-lock" ;;
+    receive | prepare | rollout | rollback | prune | backup | restore | steal-lock | start-services | stop-services | restart-services) ;;
+    *) wrong_usage "'start' takes a verb that changes something: prepare, rollout, rollback, ..." ;;
   esac
   refuse_read_only_state
   make_state_directories
@@ -38,9 +38,9 @@ verb_start() {
 }
 
 start_apart() {
-  if [ -d /run/systemd/system ]; then
+  if has_unit_manager; then
     # Else systemd would end the guard too when the kernel kills a run for want of memory.
-    systemd-run --quiet --collect --unit="prose-ship-${name%.log}" --property=After=docker.service --property=OOMPolicy=continue \
+    run_as_unit "prose-ship-${name%.log}" \
       --setenv=PROSE_SHIP_LOG="$name" --setenv=PROSE_SHIP_OPERATOR="$(operator)" -- "$UPDATER" guard "$@" ||
       { rm -f "$LOG_DIR/$name"; exit 1; }
   else

@@ -48,9 +48,9 @@ run_hooks() {
 }
 
 run_hook() {
-  # Whoever may write it is root a moment later.
-  if [ -n "$(find -L "$2" -prune \( ! -user 0 -o -perm /022 \))" ]; then
-    hook_problem="hook $2 belongs to another user than root, or others may write it"
+  # Whoever may write it is root, or the updater's user, a moment later.
+  if [ -n "$(find -L "$2" -prune \( ! -user "$(id -u)" -o -perm /022 \))" ]; then
+    hook_problem="hook $2 belongs to another user than $(id -un), or others may write it"
     return 1
   fi
   hook_limit=$(hook_time_limit)

@@ -6,7 +6,7 @@
 
 LOCK_FILE=$STATE_DIR/lock
 # In memory: written at every step, and worth nothing after a boot.
-HEARTBEAT_FILE=/run/prose-ship/heartbeat
+HEARTBEAT_FILE=$RUN_DIR/heartbeat
 # After a kill a last child may need a moment to end.
 lock_wait_seconds=5
 # Longer than any step that says nothing: a large image is loaded, the data is copied.

@@ -11,7 +11,10 @@ error_code=
 
 # Tools' output may hold tabs, colours and carriage returns; a log line must stay one line with known fields.
 one_line() {
-  printf '%s' "$*" | tr -s '\000-\037\177' ' '
+  case $* in
+    *[[:cntrl:]]*) printf '%s' "$*" | tr -s '\000-\037\177' ' ' ;;
+    *) printf '%s' "$*" ;;
+  esac
 }
 
 # The log file is the truth; standard output may be a session that died long ago.

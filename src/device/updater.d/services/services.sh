@@ -1,52 +1,6 @@
 # shellcheck shell=sh
 # The stack: what runs, what an update changes, stopping and starting in the plan's order.
 
-# compose ID ARGS: Compose on the files of that release; it never builds, pulls or asks.
-compose() {
-  compose_id=$1
-  shift
-  docker compose --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
-}
-
-check_compose() {
-  compose "$1" config --quiet >"$scratch/compose" 2>&1 ||
-    log_error E_COMPOSE "Compose refuses the file of release $1: $(tail_of "$scratch/compose")"
-}
-
-# `docker info` would start every plugin of the client, which takes seconds on a small computer.
-engine_is_up() {
-  docker version -f '{{.Server.Version}}' >/dev/null 2>&1
-}
-
-engine_answers() {
-  engine_is_up || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
-}
-
-# containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash, exit status.
-containers_of() {
-  # shellcheck disable=SC2046
-  set -- $(docker ps -aq --filter "label=com.docker.compose.project=$(project_of "$1")" --filter label=com.docker.compose.oneoff=False)
-  [ $# -eq 0 ] || docker inspect -f '{{index .Config.Labels "com.docker.compose.service"}}{{"\t"}}{{.ID}}{{"\t"}}{{.State.Status}}{{"\t"}}{{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}}{{"\t"}}{{.RestartCount}}{{"\t"}}{{.HostConfig.RestartPolicy.Name}}{{"\t"}}{{index .Config.Labels "com.docker.compose.config-hash"}}{{"\t"}}{{.State.ExitCode}}' "$@" 2>/dev/null
-}
-
-# changed_services ID: those of the plan for which no container with this configuration runs.
-# A one-shot service that has ended with exit status 0 has nothing more to do.
-changed_services() {
-  compose "$1" config --hash '*' >"$scratch/hashes" 2>/dev/null || return 1
-  containers_of "$1" >"$scratch/containers"
-  plan_lines "$1" oneshot >"$scratch/oneshots"
-  plan_services "$1" | awk -v hashes="$scratch/hashes" -v containers="$scratch/containers" -v oneshots="$scratch/oneshots" '
-    BEGIN {
-      while ((getline line < oneshots) > 0) once[line] = 1
-      while ((getline line < hashes) > 0) { split(line, field, " "); wanted[field[1]] = field[2] }
-      while ((getline line < containers) > 0) {
-        split(line, field, "\t")
-        if (field[3] == "running" || (field[1] in once && field[3] == "exited" && field[8] == 0)) running[field[1], field[7]] = 1
-      }
-    }
-    wanted[$0] == "" || !(($0, wanted[$0]) in running)'
-}
-
 # stop_services ID SERVICES: stops the containers of SERVICES and of services that release ID does not know at all;
 # in the reverse start order of the release that runs them.
 stop_services() {
@@ -73,7 +27,7 @@ stop_service() {
   awk -F'\t' -v service="$1" '$1 == service && $3 != "exited" && $3 != "created" { print $2 }' "$scratch/containers" >"$scratch/stopping"
   while IFS= read -r container; do
     log_info "stopping $1"
-    if ! docker stop "$container" >"$scratch/stop" 2>&1; then
+    if ! stop_container "$container" >"$scratch/stop" 2>&1; then
       log_error E_STOP_FAILED "$1 does not stop: $(tail_of "$scratch/stop")"
       return 1
     fi
@@ -86,6 +40,7 @@ start_services() {
   shift
   starting=$* may_have_surplus=no
   ! surplus_possible "$start_id" || may_have_surplus=yes
+  make_first_containers "$start_id" "$@"
   for service in "$@"; do
     start_service "$start_id" "$service" || return 1
   done
@@ -110,8 +65,14 @@ start_service() {
     replace_beside "$1" "$2"
   else
     log_info "starting $2"
-    remove_surplus "$1" "$2" && up "$1" "$2" && finish_oneshot "$1" "$2"
+    remove_surplus "$1" "$2" && { start_made "$2" || up "$1" "$2"; } && finish_oneshot "$1" "$2"
   fi
+}
+
+# start_made SERVICE: its container, if make_first_containers made one. Where it does not start, `up` tells why.
+start_made() {
+  made=$(awk -F'\t' -v service="$1" '$1 == service { print $2 }' "$scratch/made")
+  [ -n "$made" ] && start_container "$made" >"$scratch/up" 2>&1
 }
 
 # A container that ended while the disk was full still counts as running for whoever lists containers, Compose among them.
@@ -121,13 +82,6 @@ start_idle() {
     BEGIN { while ((getline line < oneshots) > 0) once[line] = 1 }
     $3 == "exited" && $6 != "no" && !($1 in once) { print $2 }' "$scratch/containers" >"$scratch/idle"
   while IFS= read -r container; do
-    docker start "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
+    start_container "$container" >"$scratch/up" 2>&1 || { log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up")"; return 1; }
   done <"$scratch/idle"
-}
-
-up() {
-  up_id=$1
-  shift
-  compose "$up_id" up --detach --no-build --pull never --no-deps --quiet-pull "$@" >"$scratch/up" 2>&1 ||
-    log_error E_START_FAILED "starting failed: $(tail_of "$scratch/up" 5)"
 }

@@ -10,7 +10,7 @@ import { streamCommand } from './stream-command.ts';
 import { abortReason, throwIfAborted } from '../transport.ts';
 
 export interface RemoteRunOptions extends RunOptions {
-  /** Runs as root: by `sudo -n` where the login is not root. */
+  /** Runs as root: by `sudo -n` where the login is not root. On hosts where nobody can be, as the login user. */
   readonly sudo?: boolean;
   /** Takes standard output as it comes, whatever its size, and is ended with it; the result's `stdout` is empty then. */
   readonly output?: Writable;

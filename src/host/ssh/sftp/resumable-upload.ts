@@ -47,6 +47,9 @@ export function partialPaths(file: string, { digest }: Pick<ResumableSource, 'di
   return { partial: `${name}.part`, map: `${name}.chunks` };
 }
 
+/** What is on its way is nobody else's business. No usual umask takes any of these bits away. */
+const partialMode = 0o600;
+
 /** How long an interrupted upload may take to record what has arrived. */
 const lastRecordTimeoutMs = 2_000;
 
@@ -60,9 +63,9 @@ export async function sendMissing(
   options: ResumableOptions,
 ): Promise<void> {
   const names = partialPaths(file, source);
-  const mode = options.mode ?? 0o600;
+  const mode = options.mode ?? partialMode;
   const open = (name: string) =>
-    session.guard(() => request<Buffer>((callback) => sftp.open(name, map.isFresh ? 'w' : 'r+', { mode: 0o600 }, callback)));
+    session.guard(() => request<Buffer>((callback) => sftp.open(name, map.isFresh ? 'w' : 'r+', { mode: partialMode }, callback)));
   const [handle, mapHandle] = await Promise.all([open(names.partial), open(names.map)]);
   const { content } = map;
   // Not waited for before the blocks: the server takes it before any later write to the map.
@@ -83,7 +86,7 @@ export async function sendMissing(
     await session.guard(() => recorder.settled());
     recorder.throwIfFailed();
     // The last chunks are not recorded: the file gets its name right after this.
-    const changed = () => request((callback) => sftp.fchmod(handle, mode, callback));
+    const changed = () => (mode === partialMode ? undefined : request((callback) => sftp.fchmod(handle, mode, callback)));
     await session.guard(() => Promise.all([changed(), options.isProvenLater ? undefined : flush(sftp, handle)]));
   } catch (error) {
     // After an abort the connection still stands: what has arrived need not be sent again.

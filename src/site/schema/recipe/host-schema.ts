@@ -47,10 +47,19 @@ const action = z
   })
   .describe('What follows when files have changed.');
 
+const check = z
+  .strictObject({
+    name: actionName.describe('Name of the check, as `status` shows it.'),
+    command: command.describe('Program and arguments: `[/usr/local/sbin/chat-certificates, check]`. Ends with 0 where all is well, else says on each line one thing that is not. Runs as root without a shell, for 30 seconds at most; may hold templates.'),
+    when: when.optional(),
+  })
+  .describe('What `status` asks the host besides containers and files.');
+
 /** `host` of a recipe. */
 export const recipeHost = z
   .strictObject({
     files: z.array(hostFile).default([]).describe('Files on the host itself, for programs that run outside containers.'),
     actions: z.array(action).default([]).describe('What follows when they changed, in the order in which it runs.'),
+    checks: z.array(check).default([]).describe('What `status` asks, and what warns at the end of an update; none of them fails it.'),
   })
   .describe('Files on the host itself, outside containers: virtual hosts of nginx, timers of systemd, hooks of certbot.');

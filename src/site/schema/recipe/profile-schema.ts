@@ -8,6 +8,8 @@ const profile = z
       .record(variableName, z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]))
       .default({})
       .describe('Defaults that hold in this profile in place of the variables\' own; texts may be templates over `site`.'),
+    engine: z.literal('none').optional().describe('Hosts of such sites have neither an engine nor root: services run as `processes` of the login user.'),
+    ports: z.array(variableName).default([]).describe('Variables of type port, for which `prose-ship ports` finds numbers that are free on a host.'),
     required: z.array(variableName).default([]).describe('Variables and secrets that a site with this profile must give.'),
   })
   .describe('A way to use the recipe.');

@@ -96,7 +96,7 @@ test.serial('what stands in the way, a folder that cannot be written and an acti
     ['/etc/x', 'E_HOST_FILE_ACTION', /needs no-such-program/, [['action', 'no', '1'], ['action-apply', 'no', 'no-such-program']]],
     ['/etc/../x', 'E_PLAN', /not one that updater \d+ reads/],
   ] as const) {
-    const run = await host.device.rollout(vhostRelease('3.0.0', 'five', { hostFiles: [{ path, content: '' }], plan: plan ?? [], web: { content: 'never' } }));
+    const run = await host.device.rollout(vhostRelease('3.0.0', 'five', { hostFiles: [{ path, content: '', ...(plan ? { action: plan[0][1] } : {}) }], plan: plan ?? [], web: { content: 'never' } }));
     t.is(run.status, 3, run.output);
     t.deepEqual(run.codes, [code], run.output);
     t.regex(run.output, message);

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import test from 'ava';
-import { partialArchive } from '../../src/oci/archive/partial-archive.ts';
-import { parsePlatform } from '../../src/oci/platform.ts';
-import { archiveSource } from '../../src/ship/archive-source.ts';
-import { openImages } from '../../src/ship/plan-update.ts';
-import { packedRelease } from '../support/releases/packed-release.ts';
+import { partialArchive } from '../../../src/oci/archive/partial-archive.ts';
+import { parsePlatform } from '../../../src/oci/platform.ts';
+import { archiveSource } from '../../../src/ship/archives/archive-source.ts';
+import { openImages } from '../../../src/ship/plan-update.ts';
+import { packedRelease } from '../../support/releases/packed-release.ts';
 
 const signal = new AbortController().signal;
 

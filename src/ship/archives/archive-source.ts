@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
-import type { ResumableSource } from '../host/ssh/connection.ts';
-import { readRanges, type PartialArchive } from '../oci/archive/partial-archive.ts';
-import { decompressFrames, type Archive } from '../oci/archive/read-archive.ts';
+import type { ResumableSource } from '../../host/ssh/connection.ts';
+import { readRanges, type PartialArchive } from '../../oci/archive/partial-archive.ts';
+import { decompressFrames, type Archive } from '../../oci/archive/read-archive.ts';
 
 /**
  * What is sent of an archive. It is read once here, because uploads go by the digest of the whole.
