@@ -23,6 +23,7 @@ const longFirst = [
   'updater/host-files/killed',
   'updater/host-files/lay',
   'updater/without-engine/whole',
+  'updater/rename',
   'ship/backup',
   'services/start-first-killed',
   'updater/retention-disk',

@@ -38,6 +38,7 @@ find /var/log -type f -delete
 INSTALL
 
 COPY --chmod=0755 entrypoint.sh /usr/lib/prose-ship/entrypoint
+COPY --chmod=0755 rename-domain.lua /usr/lib/prose-ship/rename-domain
 
 USER prosody
 ENTRYPOINT ["/usr/lib/prose-ship/entrypoint"]

@@ -26,6 +26,8 @@ export interface HostInventory {
   readonly engineFreeBytes: number;
   readonly chains: readonly ImageChain[];
   readonly releases: readonly KeptRelease[];
+  /** Under which names the current release keeps its data, by key; of an older release the domain alone. */
+  readonly dataNames?: Readonly<Record<string, string>>;
 }
 
 export interface KeptRelease {
@@ -65,6 +67,7 @@ export function parseInventory(output: string): HostInventory {
   const currentId = find('current');
   const previousId = find('previous');
   const readOnlyPath = find('read-only');
+  const names = fieldsOf('data-name').map(([key = '', name = '']) => [key, name] as const);
   return {
     updaterVersion: requireNumber('updater'),
     machine: require('machine'),
@@ -84,6 +87,7 @@ export function parseInventory(output: string): HostInventory {
       if (diffIds.length !== chain.split(',').length || !reference) fail(`chain of '${reference}'`, output);
       return { diffIds, reference };
     }),
+    ...(names.length > 0 ? { dataNames: Object.fromEntries(names) } : {}),
     releases: fieldsOf('release').map(([id = '', version = '', data = '', recipe = '', recipeVersion = '']) => ({
       id,
       version,

@@ -101,7 +101,13 @@ const manifest = z.strictObject({
     timeoutSeconds: z.int().min(1),
     soakSeconds: z.int().min(0),
   }),
-  data: z.strictObject({ version: z.int().min(0), volumes: z.array(name) }),
+  data: z.strictObject({
+    version: z.int().min(0),
+    volumes: z.array(name),
+    names: z.record(name, z.string().regex(/^[a-z0-9][a-z0-9.-]*$/)).exactOptional(),
+    rename: z.strictObject({ service: name, command }).exactOptional(),
+    renameImpossible: z.string().exactOptional(),
+  }),
   retention: z.strictObject({ releases: z.int().min(2), diskBudgetBytes: z.int().min(1).exactOptional() }).exactOptional(),
   requires: z.strictObject({ engine: release.exactOptional(), compose: release.exactOptional() }).exactOptional(),
   accounts: z

@@ -48,6 +48,9 @@ export function rolloutPlan(manifest: ReleaseManifest, platform: Platform): stri
     ]),
     ['gate', rollout.timeoutSeconds, rollout.soakSeconds],
     ['data', data.version, ...data.volumes],
+    // In one order, whether the manifest was made just now or read again.
+    ...Object.entries(data.names ?? {}).sort().map(([key, kept]) => ['data-name', key, kept]),
+    ...(data.rename ? [['data-rename', data.rename.service, ...data.rename.command]] : []),
     ...(host ? hostLines(host) : []),
     ...(processes ? [['engine', 'none'], ...processes.flatMap((process) => processLines(process, files))] : []),
     ...(retention ? [['retention', retention.releases, retention.diskBudgetBytes ?? 0]] : []),

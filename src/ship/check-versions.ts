@@ -6,13 +6,15 @@ import type { UpdatePlan } from './plan-update.ts';
 /**
  * Whether this release may follow the one that runs, on the engine that is there. The updater asks the same before it stops
  * anything (src/device/updater.d/rollout/versions.sh).
- * @throws ShipError with exit status 3: E_WRONG_ENGINE, E_ENGINE_TOO_OLD, E_COMPOSE_TOO_OLD, E_DATA_TOO_NEW, E_UPGRADE_PATH
+ * @throws ShipError with exit status 3: E_WRONG_ENGINE, E_ENGINE_TOO_OLD, E_COMPOSE_TOO_OLD, E_DATA_TOO_NEW, E_UPGRADE_PATH,
+ * E_DOMAIN_CHANGED, E_RENAME_IMPOSSIBLE
  */
-export function checkVersions(plan: UpdatePlan, inventory: HostInventory): void {
+export function checkVersions(plan: UpdatePlan, inventory: HostInventory, { renameDomain = false } = {}): void {
   if (isForThisKind(plan, inventory)) checkEngine(plan, inventory);
   if (!plan.current || plan.current.id === plan.release) return;
   checkData(plan);
   checkUpgradePath(plan);
+  checkNames(plan, renameDomain);
 }
 
 /** Whether there is an engine to ask about: none on hosts without one, which take releases for such hosts alone. */
@@ -60,6 +62,19 @@ function checkUpgradePath({ host, version, current, conditions: { recipe, upgrad
     name === recipe.name
       ? `Update ${host} to a release of a version in between first.`
       : `Check \`recipe\` in the site file: ${host} runs another one.`,
+  );
+}
+
+/** Under another domain the release would find none of its data, and start empty. */
+function checkNames({ host, version, conditions: { rename } }: UpdatePlan, renameDomain: boolean): void {
+  if (!rename || (renameDomain && rename.impossible === undefined)) return;
+  const changes = rename.changes.map(({ from, to }) => `${from} -> ${to}`).join(', ');
+  const message = `Release ${version} keeps its data under other names than what runs on ${host}: ${changes}`;
+  if (rename.impossible !== undefined) throw refusal('E_RENAME_IMPOSSIBLE', `${message}. ${rename.impossible}`, 'Put the old names back into the site file (docs/using/rename.md).');
+  throw refusal(
+    'E_DOMAIN_CHANGED',
+    message,
+    'Without its data it would start empty. If the new names are meant, add --rename-domain: data is copied, then renamed (docs/using/rename.md says what does not follow). Else put the old ones back into the site file.',
   );
 }
 

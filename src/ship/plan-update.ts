@@ -8,6 +8,7 @@ import { openArchive, type Archive } from '../oci/archive/read-archive.ts';
 import { formatPlatform, samePlatform, type Platform } from '../oci/platform.ts';
 import { releasePlatforms } from '../release/rollout-plan.ts';
 import type { Release } from '../release/read-release.ts';
+import type { DataPolicy } from '../site/model.ts';
 
 /** What an update of one host will do; plain data, made without touching the host. */
 export interface UpdatePlan {
@@ -30,6 +31,8 @@ export interface UpdatePlan {
 
 export interface UpdateConditions {
   readonly dataVersion: number;
+  /** How its data comes to the names under which the release looks for it; absent: they stay. */
+  readonly rename?: DataRenaming;
   readonly recipe: { readonly name: string; readonly version: string };
   readonly upgradeFrom?: string;
   /** Oldest versions that do, three numbers each. */
@@ -37,6 +40,13 @@ export interface UpdateConditions {
   readonly compose: string;
   /** The release runs on a host without an engine, and on no other. */
   readonly withoutEngine?: boolean;
+}
+
+/** Names of data, such as a domain, that the release has otherwise than what runs. */
+export interface DataRenaming {
+  readonly changes: readonly { readonly from: string; readonly to: string }[];
+  /** Why nothing can rename the data; absent: `--rename-domain` does. */
+  readonly impossible?: string;
 }
 
 export interface PlannedImage {
@@ -101,6 +111,7 @@ export function planUpdate(
 ): UpdatePlan {
   const { id, version, recipe, data, rollout, processes, requires = {} } = release.manifest;
   const current = inventory.releases.find((kept) => kept.id === inventory.currentId);
+  const rename = planRenaming(data, inventory);
   const isKept = inventory.releases.some((kept) => kept.id === id);
   const planned = images.map((image) => planImage(image, inventory, isKept));
   return {
@@ -110,6 +121,7 @@ export function planUpdate(
     platform,
     conditions: {
       dataVersion: data.version,
+      ...(rename && current ? { rename } : {}),
       recipe,
       ...(rollout.upgradeFrom === undefined ? {} : { upgradeFrom: rollout.upgradeFrom }),
       engine: effectiveMinimum('engine', requires),
@@ -122,6 +134,16 @@ export function planUpdate(
     sendBytes: planned.reduce((sum, image) => sum + image.sendBytes, 0),
     fullBytes: planned.reduce((sum, image) => sum + image.fullBytes, 0),
   };
+}
+
+/** What only one of the two releases has was switched on or off, and is no other name. */
+function planRenaming({ names = {}, rename, renameImpossible }: DataPolicy, { dataNames = {} }: HostInventory): DataRenaming | undefined {
+  const changes = Object.entries(names).flatMap(([key, to]) => {
+    const from = dataNames[key];
+    return from === undefined || from === to ? [] : [{ from, to }];
+  });
+  if (changes.length === 0) return undefined;
+  return { changes, ...(rename ? {} : { impossible: renameImpossible ?? 'The recipe has no command that renames data.' }) };
 }
 
 function planImage({ component, reference, archive }: OpenedImage, inventory: HostInventory, isKept: boolean): PlannedImage {

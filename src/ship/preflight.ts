@@ -14,6 +14,8 @@ export interface PreflightOptions {
   /** Default: `sftp`. */
   readonly transport?: Transport;
   readonly allowDowngrade?: boolean;
+  /** Data follows the release to other names. */
+  readonly renameDomain?: boolean;
   /** What an earlier upload of the same release has left on the host's disk. */
   readonly uploadedBytes?: number;
 }
@@ -25,7 +27,7 @@ export interface PreflightOptions {
 export function preflight(plan: UpdatePlan, inventory: HostInventory, options: PreflightOptions = {}): void {
   checkWritable(plan, inventory);
   checkDowngrade(plan, options);
-  checkVersions(plan, inventory);
+  checkVersions(plan, inventory, options);
   checkSpace(plan, inventory, options);
 }
 

@@ -95,7 +95,7 @@ export function updateTasks(
     {
       id: 'rollout',
       title: `Roll out ${plan.release}`,
-      run: (report) => followUpdater(context, device, ['rollout', plan.release], report),
+      run: (report) => followUpdater(context, device, ['rollout', plan.release, ...(options.renameDomain ? ['rename'] : [])], report),
     },
   ];
 }

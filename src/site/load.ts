@@ -4,6 +4,7 @@ import { ConfigurationError, ShipError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import { Secret } from '../secret.ts';
 import { readAllowedSigners, type AllowedSigners } from './allowed-signers.ts';
+import { makeData } from './data/make-data.ts';
 import { makeDns } from './dns/make-dns.ts';
 import { makeHostPolicy } from './host/host-files.ts';
 import { makeProcesses } from './host/processes.ts';
@@ -11,7 +12,7 @@ import type { Deployment, Host, RetentionPolicy } from './model.ts';
 import { expandHome, homeDirectory, makeOs, recipePackages, recipeRequirements } from './os-settings.ts';
 import { checkRecipe, checkUnique } from './recipe/check-recipe.ts';
 import { checkOverrides, makeComponents } from './recipe/components.ts';
-import { conditionScope, namesOf, narrowRecipe } from './recipe/conditions.ts';
+import { conditionScope, narrowRecipe } from './recipe/conditions.ts';
 import { applyRules, makeSteps } from './recipe/guidance.ts';
 import { checkChosenVersions, dataVersionOf } from './recipe/known-versions.ts';
 import { locateRecipe } from './recipe/locate-recipe.ts';
@@ -109,6 +110,7 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
   const os = await makeOs({ site, siteDirectory, recipe, engine, scope, home }, siteProblems, recipeProblems);
   const host = await makeHostPolicy(recipe, { recipeDirectory, engine, scope, problems: recipeProblems });
   const steps = await makeSteps(recipe, { engine, scope, problems: recipeProblems });
+  const data = await makeData(recipe, dataVersionOf(whole, site), { engine, scope, problems: recipeProblems });
   const packages = recipePackages(recipe);
   const profile = site.profile === undefined ? undefined : recipe.profiles?.[site.profile];
   const withoutEngine = profile?.engine === 'none';
@@ -145,7 +147,7 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
       rollout: await makeRollout(recipe, engine, conditions.scope, recipeProblems),
       ...(dns.length > 0 ? { dns } : {}),
       requires: withoutEngine ? {} : recipeRequirements(recipe),
-      data: { version: dataVersionOf(whole, site), volumes: namesOf(recipe.data.volumes) },
+      data,
       ...(accounts ? { accounts } : {}),
       ...(host ? { host } : {}),
       ...(packages.length > 0 ? { packages } : {}),

@@ -284,6 +284,17 @@ export interface DataPolicy {
   /** Raised by the recipe when the data's format changes: only then is data copied before an update and put back by a rollback. */
   readonly version: number;
   readonly volumes: readonly string[];
+  /** Under which names the software keeps it, by key: `domain`. Absent: the recipe tells none. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** Renames it, with `OLD=NEW` for each name as further arguments; absent: nothing can. */
+  readonly rename?: DataRename;
+  /** Why nothing can. */
+  readonly renameImpossible?: string;
+}
+
+export interface DataRename {
+  readonly service: string;
+  readonly command: readonly string[];
 }
 
 /** Commands in a service's container; `{jid}` and `{password}` are filled in, the password on standard input only. */

@@ -16,6 +16,8 @@ const output = [
   'current\t2.0.0-af70810cde8c',
   'previous\t1.0.0-34548cc5c9bc',
   'journal\tcommitted\t2.0.0-af70810cde8c',
+  'data-name\tdomain\tchat.example',
+  'data-name\trooms\trooms.example',
   'release\t1.0.0-34548cc5c9bc\t1.0.0',
   'release\t2.0.0-af70810cde8c\t2.0.0\t3\tchat\t1.4.0',
   'free\t81327308800',
@@ -43,6 +45,7 @@ test('reads everything', (t) => {
       { diffIds: [layer('2'), layer('0')], reference: 'sample/side:70f4bca80018' },
       { diffIds: [layer('2')], reference: `sha256:${'9'.repeat(64)}` },
     ],
+    dataNames: { domain: 'chat.example', rooms: 'rooms.example' },
     releases: [
       { id: '1.0.0-34548cc5c9bc', version: '1.0.0' },
       { id: '2.0.0-af70810cde8c', version: '2.0.0', dataVersion: 3, recipe: { name: 'chat', version: '1.4.0' } },

@@ -11,6 +11,7 @@ export interface SampleRelease {
   readonly services: readonly SampleService[];
   readonly secrets?: readonly string[];
   readonly dataVersion?: number;
+  readonly domain?: string;
   readonly platform?: string;
   readonly timeoutSeconds?: number;
   readonly soakSeconds?: number;
@@ -110,7 +111,7 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
   plan.push(['data', release.dataVersion ?? 1, 'data']);
   if (release.retention) plan.push(['retention', ...release.retention]);
   files.set('compose.yaml', JSON.stringify({ services: compose, volumes: { data: {} } }));
-  files.set('release.json', JSON.stringify(manifest(id, release)));
+  files.set('release.json', JSON.stringify(manifest(id, release), null, 2));
   files.set(`plans/${platform}.plan`, plan.map((fields) => `${fields.join('\t')}\n`).join(''));
   files.set('SHA256SUMS', sums([...files, ...archives]));
   files.set('UPLOAD.sha256', sums([...archives]));
@@ -124,13 +125,13 @@ export async function writeSampleRelease(directory: string, release: SampleRelea
 }
 
 /** As `release.json` has it, but for images and files: the updater reads the plan, not this. */
-function manifest(id: string, { version, services, secrets = [], dataVersion = 1, timeoutSeconds = 20, soakSeconds = 0 }: SampleRelease): object {
+function manifest(id: string, { version, services, secrets = [], dataVersion = 1, timeoutSeconds = 20, soakSeconds = 0, domain = 'sample.example' }: SampleRelease): object {
   return {
     format: 1,
     id,
     name: project,
     version,
-    domain: 'sample.example',
+    domain,
     recipe: { name: 'sample', version: '1' },
     images: [],
     compose: { path: 'compose.yaml', sizeBytes: 0, digest: `sha256:${sha256('')}` },

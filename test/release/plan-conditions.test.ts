@@ -27,7 +27,7 @@ const manifest: ReleaseManifest = {
     soakSeconds: 5,
   },
   requires: { engine: '24.0.0' },
-  data: { version: 1, volumes: [] },
+  data: { version: 1, volumes: [], names: { rooms: 'groups.example.org', domain: 'example.org' }, rename: { service: 'server', command: ['rename', '-v'] } },
   secrets: [],
 };
 
@@ -52,6 +52,9 @@ test('a plan tells order, restarts, pages and conditions, and its manifest can b
     ['order', 'web', 'start-first', '5'],
     ['gate', '60', '5'],
     ['data', '1'],
+    ['data-name', 'domain', 'example.org'],
+    ['data-name', 'rooms', 'groups.example.org'],
+    ['data-rename', 'server', 'rename', '-v'],
   ]);
 });
 

@@ -37,6 +37,8 @@ const refusals: Record<string, { readonly plan: UpdatePlan; readonly inventory?:
   'a release for hosts without an engine': { plan: plan({ withoutEngine: true }), code: 'E_WRONG_ENGINE', message: /^pi has a Docker engine, release 1\.1\.0 is for hosts without one/, remedy: /another `profile`/ },
   'a host without an engine': { plan: plan(), inventory: { engineVersion: 'none', composeVersion: '-' }, code: 'E_WRONG_ENGINE', message: /^pi has no engine, release 1\.1\.0 needs one/, remedy: /`engine: none`/ },
   'another recipe': { plan: plan({ upgradeFrom: '*', recipe: { name: 'wiki', version: '1.0.0' } }), code: 'E_UPGRADE_PATH', message: /recipe 'chat'/, remedy: /Check `recipe` in the site file/ },
+  'another domain': { plan: plan({ rename: { changes: [{ from: 'a.example', to: 'b.example' }, { from: 'r.a.example', to: 'r.b.example' }] } }), code: 'E_DOMAIN_CHANGED', message: /^Release 1\.1\.0 keeps its data under other names than what runs on pi: a\.example -> b\.example, r\.a\.example -> r\.b\.example$/, remedy: /add --rename-domain/ },
+  'another domain that data cannot follow': { plan: plan({ rename: { changes: [{ from: 'a.example', to: 'b.example' }], impossible: 'It is elsewhere.' } }), code: 'E_RENAME_IMPOSSIBLE', message: /a\.example -> b\.example\. It is elsewhere\.$/, remedy: /old names back/ },
 };
 
 for (const [title, { plan: planned, inventory, code, message, remedy }] of Object.entries(refusals)) {
@@ -60,4 +62,10 @@ test('lets through what fits, and what cannot be known', (t) => {
   })) {
     t.notThrows(() => checkVersions(planned, host), what);
   }
+});
+
+test('asked for it, data follows to another domain, where that is possible', (t) => {
+  const changes = [{ from: 'a.example', to: 'b.example' }];
+  t.notThrows(() => checkVersions(plan({ rename: { changes } }), host, { renameDomain: true }));
+  t.throws(() => checkVersions(plan({ rename: { changes, impossible: 'No.' } }), host, { renameDomain: true }), { code: 'E_RENAME_IMPOSSIBLE' });
 });

@@ -127,3 +127,18 @@ test('what an earlier upload left there is not asked for again', async (t) => {
   t.is(refusal(() => preflight(made, tight, { uploadedBytes: 200e6 })).code, 'E_HOST_DISK_FULL');
   t.notThrows(() => preflight(made, tight, { uploadedBytes: 300e6 }));
 });
+
+test('names of data are compared where both releases have them, and something runs', async (t) => {
+  const release = await packedRelease(layers);
+  const data = { version: 1, volumes: [], names: { domain: 'new.example', rooms: 'rooms.example', added: 'x.example' } };
+  const named = (more: object): Release => ({ ...release, manifest: { ...release.manifest, data: { ...data, ...more } } });
+  const dataNames = { domain: 'old.example', rooms: 'rooms.example', gone: 'y.example' };
+  const running = { ...bare, currentId: '1.0.0-0', releases: [{ id: '1.0.0-0', version: '1.0.0' }], dataNames };
+  const changes = [{ from: 'old.example', to: 'new.example' }];
+  t.deepEqual((await plan(named({ rename: { service: 'server', command: ['rename'] } }), running)).conditions.rename, { changes });
+  t.deepEqual((await plan(named({ renameImpossible: 'No.' }), running)).conditions.rename, { changes, impossible: 'No.' });
+  t.regex((await plan(named({}), running)).conditions.rename?.impossible ?? '', /no command that renames/);
+  t.is((await plan(named({ names: dataNames }), running)).conditions.rename, undefined);
+  t.is((await plan({ ...release, manifest: { ...release.manifest, data: { version: 1, volumes: [] } } }, running)).conditions.rename, undefined, 'a recipe that tells no names');
+  t.is((await plan(named({}), bare)).conditions.rename, undefined, 'a bare host');
+});

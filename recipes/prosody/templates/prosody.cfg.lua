@@ -17,7 +17,7 @@ modules_enabled = {
     "dialback"; "s2s_bidi";
     {%- endif %}
     {%- if site.profile != "basic" %}
-    "announce";
+    "announce"; "admin_adhoc";
     {%- endif %}
     {%- if registration == "invites" %}
     "invites"; "invites_adhoc"; "invites_register";

@@ -63,6 +63,7 @@ export async function shipRelease(
     pace,
     transport: transportOf(options) ?? deployment?.site.transport ?? 'sftp',
     allowDowngrade: options['allowDowngrade'] === true,
+    renameDomain: options['renameDomain'] === true,
     skipUnready: options['skipUnready'] === true,
     stealLock: stealLock(options),
     revertOnFailure: options['revertOnFailure'] === true,

@@ -30,6 +30,8 @@ report_releases() {
     id=$(link_id "$link")
     [ "$id" = - ] || key_value "$link" "$id"
   done
+  current=$(link_id current)
+  [ "$current" = - ] || data_names "$current" | while IFS= read -r name; do key_value data-name "$name"; done
   if journal_load; then key_value journal "$j_state$TAB$j_id"; fi
   for directory in "$STATE_DIR"/releases/*; do
     id=${directory##*/}

@@ -3,6 +3,7 @@ import type { RecipeInput } from '../schema/recipe-schema.ts';
 import { suggest } from '../yaml/nearest.ts';
 import { keyName, type Problems } from '../yaml/problems.ts';
 import { kindOf, type Path } from '../yaml/source-document.ts';
+import { checkData } from '../data/make-data.ts';
 import { checkHost } from '../host/check-host.ts';
 import { checkProcesses } from '../host/processes.ts';
 import { checkOrder } from './check-order.ts';
@@ -23,6 +24,7 @@ export async function checkRecipe(recipe: RecipeInput, directory: string, proble
   checkComponentSecrets(recipe, problems);
   checkKnownVersions(recipe, problems);
   checkUnique(namesOf(recipe.data.volumes), ['data', 'volumes'], problems);
+  checkData(recipe, problems);
   await checkFiles(recipe, directory, problems);
   await checkHost(recipe, directory, problems);
 }

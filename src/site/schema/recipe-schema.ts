@@ -5,6 +5,7 @@ import { knownVersions } from './recipe/known-versions-schema.ts';
 import { recipeOs } from './os-schema.ts';
 import { probe } from './probe-schema.ts';
 import { when } from './recipe/condition.ts';
+import { recipeData } from './recipe/data-schema.ts';
 import { rules, steps } from './recipe/guidance-schema.ts';
 import { fileMode, fileOwner, recipeHost } from './recipe/host-schema.ts';
 import { processes } from './recipe/process-schema.ts';
@@ -130,20 +131,7 @@ export const recipeSchema = z
       })
       .describe('Order of start and what proves that it works.'),
     processes: processes.optional(),
-    data: z
-      .strictObject({
-        version: z.int().min(1).describe('Raise it when the format of the data changes: then updates copy the data first and rollbacks put it back.'),
-        volumes: z
-          .array(
-            z.union([
-              serviceName.describe('A named volume.'),
-              z.strictObject({ name: serviceName.describe('A named volume.'), when: when.optional() }).describe('One that is not always there.'),
-            ]),
-          )
-          .describe('Named volumes of the Compose file that hold what must survive; one that is not always there as `{name, when}`.'),
-      })
-      .default({ version: 1, volumes: [] })
-      .describe('The data to keep.'),
+    data: recipeData,
     accounts: z
       .strictObject({
         service: serviceName.describe('Service in whose container the commands run.'),

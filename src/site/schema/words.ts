@@ -27,6 +27,10 @@ function matching(pattern: RegExp, code: Refusal['code'], message: string, remed
 
 const domainPattern = /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
+export function isDomain(value: string): boolean {
+  return judgeDomain(value) === undefined;
+}
+
 /** Judges a host name by RFC 1123 section 2.1 and RFC 1035 section 2.3.4, in lower case; an address is no domain. */
 export function judgeDomain(value: string): Refusal | undefined {
   const isAddress = /^[\d.]+$/.test(value);

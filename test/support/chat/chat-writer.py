@@ -2,9 +2,10 @@
 
 usage: chat-writer.py write ADDRESS PORT DOMAIN USER PASSWORDFILE TO INTERVAL
        chat-writer.py read ADDRESS PORT DOMAIN USER PASSWORDFILE
+       chat-writer.py ask ADDRESS PORT DOMAIN USER PASSWORDFILE KIND QUERY [TO]
 `write` sends numbered messages until it is ended, through as many logins as it takes, and prints `MILLISECONDS NUMBER`
 for each that the server took: it answers a ping that was sent behind the message, and it handles a stream in order.
-`read` prints the bodies of the user's archive.
+`read` prints the bodies of the user's archive. `ask` prints all that comes up to the answer to one query (an iq of kind get or set).
 """
 import base64
 import re
@@ -109,5 +110,7 @@ with open(password_file) as file:
     login = (address, int(port), domain, user, file.read())
 if verb == "write":
     write(login, rest[0], float(rest[1]))
+elif verb == "ask":
+    print(Stream(*login).ask(rest[1], rest[0], to=f" to='{rest[2]}'" if rest[2:] else ""))
 else:
     read(login)

@@ -12,6 +12,7 @@ const shipOptions: readonly VerbOption[] = [
   ...waveOptions,
   { flags: '--skip-unready', description: 'leave out hosts that cannot be updated now; without it, one refuses all' },
   { flags: '--allow-downgrade', description: 'ship a release that is older than what the host runs' },
+  { flags: '--rename-domain', description: 'when the release has another domain than what runs: rename the data with it' },
   { flags: '--transport <how>', description: 'how images get there: as files, or pulled by the engine through the SSH login (default: of the site, else sftp)', choices: ['sftp', 'registry'] },
   { flags: '--limit-rate <Mbit/s>', description: 'upload no faster than this, all hosts together' },
   ...stealLockOptions,

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Data: cold copies of the named volumes, taken only where a release changes the format of its data (the plan's data
-# version), and put back when that release is left again.
+# version) or the names under which it is kept (names.sh), and put back when that release is left again.
 
 SNAPSHOTS_DIR=$STATE_DIR/snapshots
 
@@ -9,7 +9,7 @@ data_version() {
 }
 
 data_differs() {
-  [ "$1" != - ] && [ "$2" != - ] && [ "$(data_version "$1")" != "$(data_version "$2")" ]
+  [ "$1" != - ] && [ "$2" != - ] && { [ "$(data_version "$1")" != "$(data_version "$2")" ] || [ -n "$(changed_names "$1" "$2")" ]; }
 }
 
 # volumes_of ID...: name and mount point of every volume in the plans that exists.
@@ -44,18 +44,28 @@ take_snapshot() {
     cp -a --reflink=auto "$mountpoint" "$unfinished/$volume" || { log_error E_SNAPSHOT "the data of $volume cannot be copied"; return 1; }
   done <"$scratch/volumes"
   data_version "$2" >"$unfinished/.data-version"
+  data_names "$2" >"$unfinished/.data-names"
   sync && mv -T "$unfinished" "$SNAPSHOTS_DIR/$1" && sync "$SNAPSHOTS_DIR"
 }
 
-# copy_of_version VERSION CURRENT: the newest release whose copy from before it holds data of that version, or `-`. One
-# that does not say its version was made by an older updater, which kept only what was one step back.
-copy_of_version() {
+# copy_for ID CURRENT: the newest release whose copy from before it holds data as release ID reads it, or `-`. A copy that
+# does not say its version or names was made by an older updater, which kept only what was one step back.
+copy_for() {
   found=$({ printf '%s\n' "$2"; reversed 2>/dev/null <"$HISTORY_FILE"; } | while IFS= read -r id; do
     [ -d "$SNAPSHOTS_DIR/$id" ] || continue
     copied=$(cat "$SNAPSHOTS_DIR/$id/.data-version" 2>/dev/null)
-    if [ "${copied:-$1}" = "$1" ]; then printf '%s' "$id"; break; fi
+    if [ "${copied:-$(data_version "$1")}" = "$(data_version "$1")" ] && copy_has_names "$SNAPSHOTS_DIR/$id/.data-names" "$@"; then
+      printf '%s' "$id"
+      break
+    fi
   done)
   printf '%s' "${found:--}"
+}
+
+# copy_has_names FILE ID CURRENT: those that release ID uses.
+copy_has_names() {
+  if [ ! -f "$1" ]; then [ -z "$(changed_names "$2" "$3")" ]; return; fi
+  ! names_told "$2" "$3" || [ -z "$(changed_from "$1" "$2")" ]
 }
 
 # restore_snapshot ID: the volumes as they were before release ID. Can be repeated after an interruption.

@@ -17,7 +17,7 @@ verb_rollout() {
     bring_up_current
     return
   fi
-  begin "$1" rollout && advance_to synced && replace_running
+  begin "$1" rollout - "${2:-}" && advance_to synced && replace_running
 }
 
 # Backwards is the same road: the target is verified and loaded like any release before anything stops.
@@ -35,23 +35,23 @@ verb_rollback() {
   begin "$target" rollback "$restore" && advance_to synced && replace_running
 }
 
-# Data of a newer format is of no use to an older release: the copy from before the newer one goes back in place.
+# Data of a newer format, or under other names, is of no use to an older release: the copy from before goes back in place.
 choose_data() {
   restore=-
   data_differs "$1" "$2" || return 0
-  [ "$(data_version "$1")" -lt "$(data_version "$2")" ] || return 0
-  restore=$(copy_of_version "$(data_version "$1")" "$2")
+  [ "$(data_version "$1")" -lt "$(data_version "$2")" ] || [ -n "$(changed_names "$1" "$2")" ] || return 0
+  restore=$(copy_for "$1" "$2")
   [ "$restore" != - ] || {
-    log_error E_ROLLBACK_IMPOSSIBLE "the data has version $(data_version "$2"), release $1 needs $(data_version "$1"), and no copy from before is left"
+    log_error E_ROLLBACK_IMPOSSIBLE "the data has version $(data_version "$2") and names $(data_names "$2" | cut -f 2 | tr '\n' ' ')now, release $1 needs $(data_version "$1") and $(data_names "$1" | cut -f 2 | tr '\n' ' ')and no copy from before is left"
     return 1
   }
   log_warning "the data goes back to the copy from before release $restore; today's is kept in $SNAPSHOTS_DIR/$1"
 }
 
-# begin ID GOAL [RESTORE]: where a release starts from. What was prepared before and not damaged since passes quickly.
+# begin ID GOAL [RESTORE [rename]]: where a release starts from. What was prepared before and not damaged since passes quickly.
 begin() {
   if ! { engine_answers && receive_release "$1"; }; then return 3; fi
-  journal_begin "$1" "$2" "${3:--}"
+  journal_begin "$1" "$2" "${3:--}" "${4:+yes}"
 }
 
 # advance_to STATE: the harmless part. A failure here is a refusal: exit status 3.
@@ -159,6 +159,7 @@ replace_step() {
 # After a power cut the engine has started what always restarts, and a killed start may have got half-way: nothing may be
 # writing while data is copied.
 stop_all() {
+  [ "$j_rename" = no ] || end_rename
   # shellcheck disable=SC2046
   stop_services "$j_id" $(plan_services "$j_id")
 }
@@ -171,6 +172,7 @@ snapshot_step() {
 
 start_step() {
   if [ "$j_restore" != - ]; then { stop_all && restore_snapshot "$j_restore"; } || return 1; fi
+  if [ "$j_rename" = yes ]; then { stop_all && rename_data; } || return 1; fi
   # shellcheck disable=SC2086
   apply_host_files "$j_id" && start_services "$j_id" $j_changed
 }

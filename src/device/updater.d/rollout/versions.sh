@@ -41,12 +41,12 @@ satisfies() {
 check_versions() {
   check_requirements "$1" || return 1
   # Backwards is not forwards: the older release says nothing about newer ones.
-  if [ "$2" = - ] || [ "$j_goal" = rollback ]; then return 0; fi
+  if [ "$2" = - ] || [ "$j_goal" = rollback ]; then j_rename=no && return 0; fi
   if [ "$(data_version "$1")" -lt "$(data_version "$2")" ]; then
     log_error E_DATA_TOO_NEW "the data has version $(data_version "$2"), release $1 reads $(data_version "$1"); a rollback puts back the copy from before"
     return 1
   fi
-  check_upgrade_path "$1" "$2"
+  check_upgrade_path "$1" "$2" && check_names "$1" "$2"
 }
 
 check_requirements() {
