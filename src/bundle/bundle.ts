@@ -64,7 +64,7 @@ export function bundleTasks(context: Context, inputs: BundleInputs, onBundle: (b
 }
 
 /** Everything but SHA256SUMS, sorted by path. */
-async function bundleFiles({ plan, release, allowedSigners, secrets, steps }: BundleInputs, fetched: ReadonlyMap<string, readonly DebianPackage[]>): Promise<UploadFile[]> {
+export async function bundleFiles({ plan, release, allowedSigners, secrets, steps }: BundleInputs, fetched: ReadonlyMap<string, readonly DebianPackage[]>): Promise<UploadFile[]> {
   const { manifest } = release;
   const files = [
     text('README.txt', readmeText(plan, manifest, secrets.size > 0)),

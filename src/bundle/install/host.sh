@@ -105,11 +105,13 @@ check_space() {
     size=$(cat "$upload/images/$component.size")
     release_bytes=$((release_bytes + $(stat -c %s "$upload/images/$component".tar.*) + 2 * size))
   done
-  if [ "$(stat -c %d /usr)" = "$(stat -c %d /var/lib)" ]; then
-    need /var/lib $((package_bytes + release_bytes))
+  state_disk=$STATE_DIR
+  [ -d "$state_disk" ] || state_disk=/var/lib
+  if [ "$(stat -c %d /usr)" = "$(stat -c %d "$state_disk")" ]; then
+    need "$state_disk" $((package_bytes + release_bytes))
   else
     need /usr "$package_bytes"
-    need /var/lib "$release_bytes"
+    need "$state_disk" "$release_bytes"
   fi
 }
 

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readFile, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Context } from '../../context.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { exists, replaceDirectory } from '../../host/files.ts';
+import { run } from '../../host/process.ts';
 import { explainDiskFull, freeBytes } from '../../host/free-space.ts';
 import { checksumsFile, describeFile, formatChecksums, listFiles } from '../../release/checksums.ts';
 import type { UploadFile } from '../../release/upload-files.ts';
@@ -58,7 +59,8 @@ export async function writeBundle(context: Context, directory: string, content: 
         report.progress(done, sizeBytes);
       }
       await writeFile(path.join(target, checksumsFile), sums);
-      await flush(path.join(target, checksumsFile));
+      // Sticks are pulled out early. One flush of the whole: one a file takes minutes.
+      await run(context, { program: 'sync', args: ['--file-system', target] });
     });
   } catch (error) {
     throw await explainDiskFull(error, parent, 'the bundle');
@@ -81,17 +83,6 @@ async function writeOne({ signal }: Context, target: string, file: UploadFile): 
     });
     await pipeline(createReadStream(file.source, { highWaterMark: 1024 * 1024 }), watch, createWriteStream(target), { signal });
     if (`sha256:${hash.digest('hex')}` !== file.digest) throw changedSource(file.source);
-  }
-  await flush(target);
-}
-
-/** Sticks are pulled out early. */
-async function flush(file: string): Promise<void> {
-  const handle = await open(file, 'r+');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

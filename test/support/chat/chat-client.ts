@@ -18,15 +18,16 @@ const patienceMs = 120_000;
 
 /**
  * Two people log in with STARTTLS and SASL, and one writes to the other. Returns what arrived.
+ * `through` are words before the client's command line: `nsenter`, say, for a network that this machine is not in.
  * The demo's certificates are self-signed, so the client is told not to ask who signed them; it does insist on TLS.
  */
-export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: string): Promise<string> {
+export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: string, through: readonly string[] = []): Promise<string> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-chat-'));
   const stopping = new AbortController();
   // Its keys and tokens go into a home of its own, passwords into files and not into argv.
   const context = createContext({ environment: { ...process.env, HOME: directory }, signal: stopping.signal });
   try {
-    const [sender, receiver] = [await configure(directory, from), await configure(directory, to)];
+    const [sender, receiver] = [await configure(directory, from, through), await configure(directory, to, through)];
     const listening = start(context, { ...receiver, args: [...receiver.args, '--listen'] }, { timeoutMs: patienceMs });
     const arrived = (async () => {
       const lines: string[] = [];
@@ -55,8 +56,9 @@ export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: stri
   }
 }
 
-async function configure(directory: string, { jid, password, server }: ChatLogin): Promise<Command> {
+async function configure(directory: string, { jid, password, server }: ChatLogin, through: readonly string[]): Promise<Command> {
   const file = path.join(directory, `${jid}.conf`);
   await writeFile(file, `username: ${jid}\npassword: ${password}\njserver: ${server}\n`, { mode: 0o600 });
-  return { program: 'go-sendxmpp', args: ['--suppress-root-warning', '--no-tls-verify', '--file', file] };
+  const [program = '', ...args] = [...through, 'go-sendxmpp', '--suppress-root-warning', '--no-tls-verify', '--file', file];
+  return { program, args };
 }
