@@ -44,7 +44,7 @@ test.before('bundles of three releases', async (t) => {
   t.timeout(40 * 60_000);
   directory = await temporaryDirectory('offline');
   const output = ['--output', path.join(directory, 'build')];
-  const broken = (text: string) => text.replace(/(port: '\{\{ client_port \}\}')(\n +domain)/, "port: '5999'$2").replace(/timeoutSeconds: 180/, 'timeoutSeconds: 10');
+  const broken = (text: string) => text.replace(/(port: '\{\{ client_port \}\}')(\n +domain)/, "port: 5999$2").replace(/timeoutSeconds: 180/, 'timeoutSeconds: 10');
   for (const [version, component, change] of [['1.0.0', '13.0.1-r1', (text: string) => text], ['1.0.1', '13.0.1-r2', (text: string) => text], ['1.0.2', '13.0.1-r3', broken]] as const) {
     const site = await writeSite(version, component, change);
     const made = await proseShip(['release', '--config', site, ...output, '--offline-bundle', bundleOf(version)]);
