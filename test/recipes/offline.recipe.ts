@@ -6,7 +6,7 @@ import { exchangeMessage } from '../support/chat/chat-client.ts';
 import { ProsodyReleases } from '../support/chat/prosody-releases.ts';
 import { domain, writeProsodySite } from '../support/chat/prosody-site.ts';
 import { proseShip } from '../support/command-line.ts';
-import { BareHost } from '../support/hosts/bare-host.ts';
+import { BareHost } from '../support/hosts/bare/bare-host.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 /**

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { buildOptions } from '../build-options.ts';
 import { tellSteps } from '../report/format-steps.ts';
 import { word, type Verb } from '../verb.ts';
-import { bundleOptions } from './bundle.ts';
+import { bundleOptions } from './site/bundle.ts';
 
 export const release: Verb = {
   name: 'release',

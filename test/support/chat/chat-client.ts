@@ -59,6 +59,7 @@ export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: stri
 async function configure(directory: string, { jid, password, server }: ChatLogin, through: readonly string[]): Promise<Command> {
   const file = path.join(directory, `${jid}.conf`);
   await writeFile(file, `username: ${jid}\npassword: ${password}\njserver: ${server}\n`, { mode: 0o600 });
-  const [program = '', ...args] = [...through, 'go-sendxmpp', '--suppress-root-warning', '--no-tls-verify', '--file', file];
+  const words: readonly string[] = [...through, 'go-sendxmpp', '--suppress-root-warning', '--no-tls-verify', '--file', file];
+  const [program = '', ...args] = words;
   return { program, args };
 }

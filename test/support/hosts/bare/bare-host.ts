@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { createContext } from '../../../src/context.ts';
-import { run, type RunResult } from '../../../src/host/process.ts';
-import { bootstrapTree } from '../disks/bootstrap-tree.ts';
-import { createState, removeState, sweepStates } from './throwaway-state.ts';
-import { ended, firstLine, killQuietly, spawnTied } from './tied-process.ts';
+import { createContext } from '../../../../src/context.ts';
+import { run, type RunResult } from '../../../../src/host/process.ts';
+import { bootstrapTree } from '../../disks/bootstrap-tree.ts';
+import { createState, removeState, sweepStates } from '../throwaway-state.ts';
+import { ended, firstLine, killQuietly, spawnTied } from '../tied-process.ts';
 
 const everyOutcome = Array.from({ length: 257 }, (_, index) => index - 1);
 const context = createContext();

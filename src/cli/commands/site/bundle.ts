@@ -1,6 +1,6 @@
-import type { Verb, VerbOption } from '../verb.ts';
-import { releaseOption } from './host/host-verb.ts';
-import { word } from '../verb.ts';
+import type { Verb, VerbOption } from '../../verb.ts';
+import { releaseOption } from '../host/host-verb.ts';
+import { word } from '../../verb.ts';
 
 /** What `bundle` and `release --offline-bundle` share. */
 export const bundleOptions: readonly VerbOption[] = [
@@ -15,9 +15,9 @@ export const bundle: Verb = {
   options: [releaseOption, { flags: '--platform <platform>', description: 'only this platform; several times or with commas (default: all of the release)', repeatable: true }, ...bundleOptions],
   example: 'bundle /media/usb/chat --platform linux/arm64',
   run: async (session, [directory], options) => {
-    const { loadDeployment } = await import('../../site/load.ts');
-    const { describeBundle, makeBundle, planBundleOf } = await import('../pipeline/make-bundle.ts');
-    const { releaseOf } = await import('../pipeline/site.ts');
+    const { loadDeployment } = await import('../../../site/load.ts');
+    const { describeBundle, makeBundle, planBundleOf } = await import('../../pipeline/make-bundle.ts');
+    const { releaseOf } = await import('../../pipeline/site.ts');
     const deployment = await loadDeployment(session.context, session.siteFile);
     const request = { deployment, release: await releaseOf(session, deployment, options), directory: word(directory) ?? '' };
     if (session.dryRun) {
