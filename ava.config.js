@@ -12,6 +12,7 @@ const longFirst = [
   'bake/card',
   'ship/follow-link',
   'updater/rollout',
+  'offline/install',
   'updater/lock',
   'ship/faults',
   'services/stop-first',

@@ -13,9 +13,10 @@ const mayImport = {
   release: ['site', 'oci', 'host'],
   device: ['release', 'oci', 'host'],
   bake: ['device', 'build', 'release', 'site', 'oci', 'host'],
+  bundle: ['device', 'bake', 'build', 'release', 'site', 'oci', 'host'],
   ship: ['device', 'release', 'site', 'oci', 'host'],
   doctor: ['oci', 'host'],
-  cli: ['doctor', 'ship', 'bake', 'device', 'release', 'build', 'site', 'oci', 'host'],
+  cli: ['doctor', 'ship', 'bundle', 'bake', 'device', 'release', 'build', 'site', 'oci', 'host'],
 };
 const folders = Object.keys(mayImport);
 

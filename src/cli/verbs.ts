@@ -4,6 +4,7 @@ import { backup, restore } from './commands/host/backup.ts';
 import { boot } from './commands/boot.ts';
 import { bake } from './commands/bake.ts';
 import { build } from './commands/build.ts';
+import { bundle } from './commands/site/bundle.ts';
 import { check } from './commands/check.ts';
 import { completionOf } from './commands/completion.ts';
 import { discover } from './commands/host/discover.ts';
@@ -32,6 +33,7 @@ export const verbs: readonly Verb[] = [
   build,
   release,
   verify,
+  bundle,
   bake,
   boot,
   flash,

@@ -1,23 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import semver from 'semver';
 import { engineMinimum as minimum } from '../device/engine-minimum.ts';
-import { deviceFiles, devicePaths, type DeviceFile } from '../device/files.ts';
-import { announcement } from '../device/os-files.ts';
+import { devicePaths, type DeviceFile } from '../device/files.ts';
+import { debianEnginePackages, libraryFolders, provisionCommand, provisionedFiles, updaterProgramWords, type ProvisionedFile } from '../device/provision/programs.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { Connection } from '../host/ssh/connection.ts';
 import type { AllowedSigners } from '../site/allowed-signers.ts';
 import type { Task } from '../tasks.ts';
 import type { Device } from './device.ts';
 
-/** What the updater runs besides a POSIX shell and coreutils (docs/internals/device.md). */
-const programs = ['curl', 'openssl', 'flock', 'gzip', 'awk', 'timeout', 'ssh-keygen'];
-/** Debian packages of programs that are called otherwise. */
-const packageNames: Readonly<Record<string, string>> = { awk: 'mawk', 'ssh-keygen': 'openssh-client' };
-/** Debian 13 and Raspberry Pi OS on it bring an engine, its client and Compose v2 in these packages. */
-const enginePackages = ['docker.io', 'docker-cli', 'docker-compose', 'ca-certificates'];
 const firstDebianWithCompose = 13;
+/** A Raspberry Pi's first start of an engine. */
+const engineStartSeconds = 120;
 
 export interface ProvisionOptions {
   /** From then on the host takes releases that one of these signed, and no others. Absent: what is there stays. */
@@ -38,7 +33,6 @@ export function provisionTasks(device: Device, { allowedSigners, packages = [] }
         if (!before) await installEngine(connection, report.log);
         const versions = before ?? (await engineVersions(connection));
         if (!versions) throw engineMissing(connection, 'the engine does not answer after its installation');
-        requireMinimum(connection, versions);
         report.detail(`engine ${versions.engine}, Compose ${versions.compose}${before ? '' : ', just installed'}`);
       },
     },
@@ -47,7 +41,7 @@ export function provisionTasks(device: Device, { allowedSigners, packages = [] }
       title: 'Programs that the updater needs',
       run: async (report) => {
         const missing = await missingPrograms(connection);
-        if (missing.length > 0) await aptInstall(connection, missing.map((name) => packageNames[name] ?? name), report.log);
+        if (missing.length > 0) await aptInstall(connection, missing, report.log);
         report.detail(missing.length > 0 ? `installed ${missing.join(', ')}` : 'all there');
       },
     },
@@ -93,8 +87,7 @@ function packagesTask(connection: Connection, packages: readonly string[]): Task
  */
 export async function missingPackages(connection: Pick<Connection, 'name' | 'run'>, packages: readonly string[]): Promise<string[]> {
   if (packages.length === 0) return [];
-  const script = 'command -v apt-get >/dev/null && command -v dpkg-query >/dev/null || exit 9; dpkg-query -W -f \'${db:Status-Status} ${Package}\\n\' -- "$@" 2>/dev/null; :';
-  const { exitCode, stdout } = await connection.run(['sh', '-c', script, 'sh', ...packages], { expect: [9] });
+  const { exitCode, stdout } = await connection.run(provisionCommand('packages', 'missing', ...packages), { expect: [9] });
   if (exitCode === 9) {
     throw new ShipError({
       code: 'E_NO_APT',
@@ -103,8 +96,7 @@ export async function missingPackages(connection: Pick<Connection, 'name' | 'run
       exitStatus: ExitStatus.preflight,
     });
   }
-  const installed = new Set(stdout.split('\n').flatMap((line) => /^installed (\S+)$/.exec(line)?.[1] ?? []));
-  return packages.filter((name) => !installed.has(name));
+  return stdout.split('\n').filter(Boolean);
 }
 
 interface EngineVersions {
@@ -112,81 +104,74 @@ interface EngineVersions {
   readonly compose: string;
 }
 
+/** Undefined where no engine answers. @throws ShipError E_ENGINE_MISSING for one that is too old, exit status 3 */
 async function engineVersions(connection: Connection): Promise<EngineVersions | undefined> {
-  const engine = await connection.run(['docker', 'version', '--format', '{{.Server.Version}}'], { sudo: true, expect: [1, 127] });
-  if (engine.exitCode !== 0) return undefined;
-  const compose = await connection.run(['docker', 'compose', 'version', '--short'], { sudo: true, expect: [1, 125, 127] });
-  return { engine: engine.stdout.trim(), compose: compose.exitCode === 0 ? compose.stdout.trim() : '0.0.0' };
-}
-
-function requireMinimum(connection: Connection, versions: EngineVersions): void {
-  for (const part of ['engine', 'compose'] as const) {
-    const found = semver.coerce(versions[part]) ?? '0.0.0';
-    if (semver.lt(found, minimum[part])) {
-      throw engineMissing(connection, `${part} ${versions[part]} is older than ${minimum[part]}`);
-    }
-  }
+  const { exitCode, stdout } = await connection.run(provisionCommand('engine', 'check', minimum.engine, minimum.compose), { sudo: true, expect: [1, 3] });
+  const [versions = '', tooOld] = stdout.split('\n');
+  if (exitCode === 1) return undefined;
+  if (exitCode === 3) throw engineMissing(connection, tooOld ?? 'it is too old');
+  const [engine = '', compose = ''] = versions.split('\t');
+  return { engine, compose };
 }
 
 async function installEngine(connection: Connection, log: (message: string) => void): Promise<void> {
-  const { stdout } = await connection.run(['cat', '/etc/os-release'], { expect: [1] });
-  const field = (name: string) => new RegExp(`^${name}="?([^"\\n]*)`, 'm').exec(stdout)?.[1] ?? '';
-  const isDebian = /^(debian|raspbian)$/.test(field('ID'));
-  if (!isDebian || Number(field('VERSION_ID')) < firstDebianWithCompose) {
-    throw engineMissing(connection, `${field('PRETTY_NAME') || 'its system'} has no package of Compose v2`);
+  const { stdout } = await connection.run(provisionCommand('packages', 'system'));
+  const [id = '', version = '', , name = ''] = stdout.split('\n');
+  if (!/^(debian|raspbian)$/.test(id) || Number(version) < firstDebianWithCompose) {
+    throw engineMissing(connection, `${name || 'its system'} has no package of Compose v2`);
   }
-  await aptInstall(connection, enginePackages, log);
+  await aptInstall(connection, debianEnginePackages, log);
+  await connection.run(provisionCommand('engine', 'start', String(engineStartSeconds)), { sudo: true, expect: [1] });
 }
 
 async function aptInstall(connection: Connection, packages: readonly string[], log: (message: string) => void): Promise<void> {
   log(`installing ${packages.join(' ')}`);
-  const apt = ['env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', '-q'];
-  await connection.run([...apt, 'update'], { sudo: true });
-  await connection.run([...apt, 'install', '-y', '--no-install-recommends', ...packages], { sudo: true, onLine: log });
+  await connection.run(provisionCommand('packages', 'install', ...packages), { sudo: true, onLine: log });
 }
 
+/** The packages that bring them. */
 async function missingPrograms(connection: Connection): Promise<string[]> {
-  const script = 'for name; do command -v "$name" >/dev/null || echo "$name"; done';
-  const { stdout } = await connection.run(['sh', '-c', script, 'sh', ...programs], { sudo: true });
-  return stdout.split('\n').filter(Boolean);
+  const programs = await connection.run(provisionCommand('packages', 'programs', ...updaterProgramWords), { sudo: true });
+  const needs = await connection.run(provisionCommand('engine', 'needs'), { sudo: true });
+  return `${programs.stdout}\n${needs.stdout}`.split('\n').filter(Boolean);
 }
 
 async function makeDirectories(connection: Connection): Promise<void> {
-  const directory = (mode: string, owner: string, name: string) =>
-    connection.run(['install', '-d', '-m', mode, '-o', owner, name], { sudo: true });
-  const folders = deviceFiles().map(({ target }) => path.posix.dirname(target)).filter((folder) => folder.startsWith(devicePaths.libraryDirectory));
-  for (const folder of [...new Set(folders)].sort()) await directory('0755', 'root', folder);
-  await directory('0755', 'root', devicePaths.stateDirectory);
-  await directory('0700', String(connection.uid), devicePaths.incomingDirectory);
+  const directories = (mode: string, owner: string, ...folders: readonly string[]) =>
+    connection.run(provisionCommand('lay', 'directories', mode, owner, ...folders), { sudo: true });
+  await directories('0755', 'root', ...libraryFolders(), devicePaths.stateDirectory);
+  await directories('0700', String(connection.uid), devicePaths.incomingDirectory);
 }
 
 /** Returns the paths of the files that were new or different. */
 async function layFiles(connection: Connection): Promise<string[]> {
-  const hasAvahi = (await connection.run(['test', '-d', path.posix.dirname(announcement().target)], { expect: [1] })).exitCode === 0;
-  const files = [...deviceFiles(), ...(hasAvahi ? [announcement()] : [])];
+  const files = await filesWanted(connection);
   const { stdout } = await connection.run(['sha256sum', '--', ...files.map(({ target }) => target)], { sudo: true, expect: [1] });
   const there = new Map(stdout.split('\n').map((line) => [line.slice(66), line.slice(0, 64)]));
   const changed: string[] = [];
   for (const file of files) {
     const content = await readFile(file.source);
     if (there.get(file.target) === createHash('sha256').update(content).digest('hex')) continue;
-    if (await layFile(connection, file, content)) changed.push(file.target);
+    await putFile(connection, file, content);
+    changed.push(file.target);
   }
   await removeOldParts(connection);
   return changed;
 }
 
+async function filesWanted(connection: Connection): Promise<readonly ProvisionedFile[]> {
+  const files = provisionedFiles();
+  const folders = [...new Set(files.flatMap(({ needsFolder }) => needsFolder ?? []))];
+  const script = 'for folder; do [ ! -d "$folder" ] || echo "$folder"; done';
+  const there = (await connection.run(['sh', '-c', script, 'sh', ...folders])).stdout.split('\n');
+  return files.filter(({ needsFolder }) => needsFolder === undefined || there.includes(needsFolder));
+}
+
 /** Parts of an older updater that this one does not have; the new program reads them no more. */
 async function removeOldParts(connection: Connection): Promise<void> {
   const directory = `${devicePaths.libraryDirectory}/updater.d`;
-  const ours = deviceFiles().flatMap(({ target }) => ['!', '-path', target]);
-  await connection.run(['find', directory, '-type', 'f', ...ours, '-delete'], { sudo: true });
-}
-
-async function layFile(connection: Connection, file: DeviceFile, content: Buffer): Promise<boolean> {
-  if (file.target === devicePaths.unit && !(await hasSystemd(connection))) return false;
-  await putFile(connection, file, content);
-  return true;
+  const ours = provisionedFiles().map(({ target }) => target).filter((target) => target.startsWith(`${directory}/`));
+  await connection.run(provisionCommand('lay', 'keep-only', directory, ...ours), { sudo: true });
 }
 
 async function layAllowedSigners(connection: Connection, { content }: AllowedSigners): Promise<boolean> {
@@ -202,18 +187,11 @@ async function layAllowedSigners(connection: Connection, { content }: AllowedSig
 /** Whole or not at all. */
 async function putFile(connection: Connection, file: Omit<DeviceFile, 'source'>, content: Buffer): Promise<void> {
   const mode = file.mode.toString(8).padStart(4, '0');
-  const script = 'mkdir -p "${1%/*}" && cat >"$1.new" && chmod "$2" "$1.new" && chown "$3" "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
-  await connection.run(['sh', '-c', script, 'sh', file.target, mode, `${file.uid}:${file.gid}`], { sudo: true, input: content });
+  await connection.run(provisionCommand('lay', 'put', file.target, mode, `${file.uid}:${file.gid}`), { sudo: true, input: content });
 }
 
 async function enableUnit(connection: Connection): Promise<void> {
-  if (!(await hasSystemd(connection))) return;
-  await connection.run(['systemctl', 'daemon-reload'], { sudo: true });
-  await connection.run(['systemctl', 'enable', path.posix.basename(devicePaths.unit)], { sudo: true });
-}
-
-async function hasSystemd(connection: Connection): Promise<boolean> {
-  return (await connection.run(['test', '-d', '/run/systemd/system'], { expect: [1] })).exitCode === 0;
+  await connection.run(provisionCommand('lay', 'enable', path.posix.basename(devicePaths.unit)), { sudo: true });
 }
 
 function engineMissing(connection: Connection, why: string): ShipError {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../context.ts';
+import { provisionCommand } from '../device/provision/programs.ts';
 import { imagesFolder, takeOver } from './drop-zone.ts';
 import type { HostInventory } from '../device/inventory.ts';
 import { partialPaths, type RemoteFiles, type ResumableSource, type ResumableUpload, type TokenBucket } from '../host/ssh/connection.ts';
@@ -180,13 +181,13 @@ export function secretTask(device: Device, secrets: ReadonlyMap<string, string>)
   };
 }
 
-async function putSecret({ connection, paths }: Device, name: string, value: string): Promise<boolean> {
+async function putSecret({ host, connection, paths }: Device, name: string, value: string): Promise<boolean> {
+  const owner = String(host.engine === 'none' ? connection.uid : 0);
   const file = path.posix.join(paths.secretsDirectory, name);
   const { stdout } = await connection.run(['sha256sum', file], { sudo: true, expect: [1] });
   if (stdout.startsWith(digestOf(value).slice('sha256:'.length))) return false;
-  await connection.run(['install', '-d', '-m', '0700', paths.secretsDirectory], { sudo: true });
+  await connection.run(provisionCommand('lay', 'directories', '0700', owner, paths.secretsDirectory), { sudo: true });
   // 0444 in a directory that only root enters: containers run as users of their own and must read what is mounted.
-  const script = 'umask 077 && cat >"$1.new" && chmod 0444 "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
-  await connection.run(['sh', '-c', script, 'sh', file], { sudo: true, input: value });
+  await connection.run(provisionCommand('lay', 'put', file, '0444', owner), { sudo: true, input: value });
   return true;
 }

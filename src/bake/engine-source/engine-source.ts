@@ -24,6 +24,8 @@ export interface EngineSource {
 
 export const debianEngine: EngineSource = { packages: ['docker-cli', 'docker-compose', 'docker.io'] };
 const dockerPackages = ['containerd.io', 'docker-ce', 'docker-ce-cli', 'docker-compose-plugin'];
+/** Docker's own, wherever they lie. */
+export const dockerEngine: Pick<EngineSource, 'packages'> = { packages: dockerPackages };
 /** Where dockerfiles/os-image.Dockerfile mounts a folder. By `copy:` apt takes packages along, by `file:` it leaves them there. */
 const mountedAt = '/engine-repository';
 
@@ -40,6 +42,12 @@ export async function engineSource(context: Context, { engine }: Pick<OsSettings
   if (/^https?:/.test(chosen.repository)) return { packages: dockerPackages, aptSource: formatSource(chosen.repository, key) };
   if (!(await stat(chosen.repository).then((found) => found.isDirectory(), () => false))) throw missing(chosen.repository, 'The folder with the packages of the engine');
   return { packages: dockerPackages, aptSource: formatSource(`copy:${mountedAt}`, key), directory: chosen.repository };
+}
+
+/** The apt source of a known system, used on this machine; undefined where the packages are Debian's own. */
+export function aptSourceOn({ aptSource, directory }: EngineSource, system: { readonly id: string; readonly suite: string }): string | undefined {
+  const uri = directory === undefined ? `copy:${mountedAt}` : `copy:${directory}`;
+  return aptSource?.replaceAll('@ID@', system.id).replaceAll('@SUITE@', system.suite).replace(`copy:${mountedAt}`, uri);
 }
 
 /** sources.list(5), "Deb822-Style Format": `Signed-By` may hold the key itself. */

@@ -48,8 +48,8 @@ async function answers(context: Context, source: AptSource, architectures: reado
   }
 }
 
-/** apt.conf(5). Nothing of this machine's own: its hooks and its state are not for us. */
-function aptConfiguration(directory: string, architectures: readonly string[]): string {
+/** apt.conf(5). Nothing of this machine's own: its hooks and its state are not for us. Needs `lists/partial` below `directory`. */
+export function aptConfiguration(directory: string, architectures: readonly string[]): string {
   return [
     'Dir::Etc::parts "/dev/null";',
     'Dir::Etc::sourcelist "/dev/null";',

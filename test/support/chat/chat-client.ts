@@ -21,15 +21,16 @@ const patienceMs = 120_000;
 /**
  * Two people log in with STARTTLS and SASL, and one writes to the other. Returns what arrived.
  * The demo's certificates are self-signed, so the client is told not to ask who signed them; it does insist on TLS, and
- * with `authorityFile` on that authority.
+ * with `authorityFile` on that authority. `through` are words before the client's command line: `nsenter`, say, for a network
+ * that this machine is not in.
  */
-export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: string): Promise<string> {
+export async function exchangeMessage(from: ChatLogin, to: ChatLogin, text: string, through: readonly string[] = []): Promise<string> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'prose-ship-chat-'));
   const stopping = new AbortController();
   // Its keys and tokens go into a home of its own, passwords into files and not into argv.
   const context = createContext({ environment: { ...process.env, HOME: directory }, signal: stopping.signal });
   try {
-    const [sender, receiver] = [await configure(directory, from), await configure(directory, to)];
+    const [sender, receiver] = [await configure(directory, from, through), await configure(directory, to, through)];
     const listening = start(context, { ...receiver, args: [...receiver.args, '--listen'] }, { timeoutMs: patienceMs });
     const arrived = (async () => {
       const lines: string[] = [];
@@ -70,11 +71,13 @@ export async function sendMessage(from: ChatLogin, to: string, text: string): Pr
   }
 }
 
-async function configure(directory: string, { jid, password, server, authorityFile }: ChatLogin): Promise<Command> {
+async function configure(directory: string, { jid, password, server, authorityFile }: ChatLogin, through: readonly string[] = []): Promise<Command> {
   const file = path.join(directory, `${jid}.conf`);
   await writeFile(file, `username: ${jid}\npassword: ${password}\njserver: ${server}\n`, { mode: 0o600 });
   const args = ['--suppress-root-warning', ...(authorityFile === undefined ? ['--no-tls-verify'] : []), '--file', file];
   // Go's own two variables: what they name stands in place of what the machine trusts.
   const environment = authorityFile === undefined ? {} : { SSL_CERT_FILE: authorityFile, SSL_CERT_DIR: directory };
-  return { program: 'env', args: [...Object.entries(environment).map(([name, value]) => `${name}=${value}`), 'go-sendxmpp', ...args] };
+  const words: readonly string[] = [...through, 'env', ...Object.entries(environment).map(([name, value]) => `${name}=${value}`), 'go-sendxmpp', ...args];
+  const [program = '', ...rest] = words;
+  return { program, args: rest };
 }

@@ -168,7 +168,9 @@ export class CommandRunner {
   }
 
   #shown(command: readonly string[]): string {
-    return this.#context.secrets.redact(quoteCommand(command));
+    // A whole program as an argument says less than its name, which comes next.
+    const words = command.map((word) => (word.split('\n').length > 3 ? '...' : word));
+    return this.#context.secrets.redact(quoteCommand(words));
   }
 }
 
