@@ -36,8 +36,19 @@ export interface BundleRequest {
   readonly platforms?: readonly Platform[] | undefined;
 }
 
-/** @throws ShipError E_WRONG_ARCHITECTURE (exit status 3) for a platform that the release, or Debian, does not have */
+/**
+ * @throws ShipError E_WRONG_ARCHITECTURE (exit status 3) for a platform that the release, or Debian, does not have;
+ * E_NEEDS_ENGINE (exit status 2) for a profile without an engine
+ */
 export function planBundle({ site, recipe }: Pick<Deployment, 'site' | 'recipe'>, { manifest }: Release, { directory, suite, platforms }: BundleRequest): BundlePlan {
+  if (recipe.processes) {
+    throw new ShipError({
+      code: 'E_NEEDS_ENGINE',
+      message: `A bundle installs an engine as root, and the profile '${site.profile ?? ''}' of ${site.file} is for hosts without one`,
+      remedy: 'Choose another profile; a host on which nobody is root is reached by `prose-ship update`.',
+      exitStatus: ExitStatus.usage,
+    });
+  }
   const engine = site.os?.engine ?? (suite === 'bookworm' ? 'docker' : 'debian');
   const { generatedSecrets = [] } = manifest;
   return Object.freeze({

@@ -55,3 +55,9 @@ test('the texts on the stick', (t) => {
   const accounts = { service: 'server', add: { command: ['prosodyctl', 'adduser', '{jid}'], input: '' } } as unknown as NonNullable<Release['manifest']['accounts']>;
   t.regex(nextText({ ...manifest, accounts }, 'What is left'), /docker exec -it chat-server-1 prosodyctl adduser NAME@example\.org\n[\s\S]*\nWhat is left\n$/);
 });
+
+test('a profile without an engine is refused', (t) => {
+  const deployment = { site: { file: 'prose-ship.yaml', profile: 'shared' }, recipe: { processes: {} } } as unknown as Pick<Deployment, 'site' | 'recipe'>;
+  const error = t.throws<ShipError>(() => planBundle(deployment, { directory: '/release', manifest }, { directory: '/stick/chat', suite: 'trixie' }), { instanceOf: ShipError });
+  t.like(error, { code: 'E_NEEDS_ENGINE', exitStatus: ExitStatus.usage, message: "A bundle installs an engine as root, and the profile 'shared' of prose-ship.yaml is for hosts without one" });
+});

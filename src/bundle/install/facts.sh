@@ -24,8 +24,13 @@ provision() {
 parts=$here/updater/usr/lib/prose-ship/updater.d
 # shellcheck source=../../device/updater.d/release/plan.sh
 . "$parts/release/plan.sh"
+# shellcheck source=../../device/updater.d/engine/docker/socket.sh
+. "$parts/engine/docker/socket.sh"
+# shellcheck source=../../device/updater.d/engine/docker/images.sh
+. "$parts/engine/docker/images.sh"
 # shellcheck source=../../device/updater.d/images/images.sh
 . "$parts/images/images.sh"
+scratch=$work
 # shellcheck source=../../device/updater.d/rollout/versions.sh
 . "$parts/rollout/versions.sh"
 
