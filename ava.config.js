@@ -27,7 +27,7 @@ const longFirst = [
   'updater/rename',
   'ship/backup',
   'services/start-first-killed',
-  'updater/retention-disk',
+  'updater/retention/disk',
   'services/start-first',
   'build/build-base',
   'ship/fleet',
@@ -35,14 +35,14 @@ const longFirst = [
   'intranet/export',
   'ssh/command',
   'bake/customise',
-  'ship/registry-transport',
-  'updater/retention',
+  'ship/registry/transport',
+  'updater/retention/retention',
   'services/samples',
   'services/oneshot',
   'bake/boot-initramfs',
   'updater/xmpp',
   'ssh/login',
-  'ship/registry-interrupted',
+  'ship/registry/interrupted',
 ].map((name) => `test/integration/${name}.test.ts`);
 
 function rank(file) {

@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { SampleRelease } from '../../device/sample-release.ts';
-import { keeps, kept, release, withDevice } from '../../device/retention.ts';
+import type { SampleRelease } from '../../../device/sample-release.ts';
+import { keeps, kept, release, withDevice } from '../../../device/retention.ts';
 
 /** What kept releases take of the disk, on both image stores, and what they hold. Needs root, Linux, dockerd; fails without. */
 const mebibyte = 2 ** 20;

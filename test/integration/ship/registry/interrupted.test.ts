@@ -3,10 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
 import { execa } from 'execa';
-import { pullCommand } from '../../../src/ship/registry/pull.ts';
-import { entry, node } from '../../support/command-line.ts';
-import { packedRelease } from '../../support/releases/packed-release.ts';
-import { listeners, pulled, pullingHost } from '../../support/hosts/pulling-host.ts';
+import { pullCommand } from '../../../../src/ship/registry/pull.ts';
+import { entry, node } from '../../../support/command-line.ts';
+import { packedRelease } from '../../../support/releases/packed-release.ts';
+import { listeners, pulled, pullingHost } from '../../../support/hosts/pulling-host.ts';
 
 /** Pulls through the SSH login that end before their time. Needs root, Linux, dockerd, sshd, python3. */
 const mebibyte = 1024 * 1024;

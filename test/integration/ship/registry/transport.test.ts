@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import test from 'ava';
-import { listeners, pulled, pullingHost, stores } from '../../support/hosts/pulling-host.ts';
-import { temporaryDirectory } from '../../support/temporary-directory.ts';
-import { webRelease } from '../../support/releases/web-release.ts';
+import { listeners, pulled, pullingHost, stores } from '../../../support/hosts/pulling-host.ts';
+import { temporaryDirectory } from '../../../support/temporary-directory.ts';
+import { webRelease } from '../../../support/releases/web-release.ts';
 
 /** Images pulled by the host's engine through the SSH login. Needs root, Linux, dockerd, sshd. */
 for (const store of stores) {

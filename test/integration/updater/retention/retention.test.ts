@@ -1,6 +1,6 @@
 import test from 'ava';
-import { devicePaths } from '../../../src/device/files.ts';
-import { keeps, kept, release, withDevice } from '../../device/retention.ts';
+import { devicePaths } from '../../../../src/device/files.ts';
+import { keeps, kept, release, withDevice } from '../../../device/retention.ts';
 
 /** What a device keeps. Needs root, Linux, dockerd; fails without. */
 
