@@ -17,7 +17,7 @@ const people: readonly Login[] = [
 /** How the volume shows that it was used. */
 const storages = {
   internal: 'find /var/lib/prosody/example%2eorg/accounts -name anna.dat',
-  sqlite: 'find /var/lib/prosody -maxdepth 1 -name prosody.sqlite -size +50k',
+  sqlite: 'find /var/lib/prosody -maxdepth 1 -name prosody.sqlite -size +8k',
 };
 
 for (const [storage, find] of Object.entries(storages)) {
