@@ -64,8 +64,11 @@ export class FaultBench {
   }
 
   async #install(): Promise<void> {
-    for (const program of ['sync', 'docker', 'cp', 'mv']) {
-      await copyFile(path.join(folder, 'tripwire.sh'), path.join(this.device.host.root, 'usr/local/bin', program));
+    // The updater takes the plugin that docker would take first.
+    for (const program of ['bin/sync', 'bin/docker', 'bin/curl', 'bin/cp', 'bin/mv', 'lib/docker/cli-plugins/docker-compose']) {
+      const place = path.join(this.device.host.root, 'usr/local', program);
+      await mkdir(path.dirname(place), { recursive: true });
+      await copyFile(path.join(folder, 'tripwire.sh'), place);
     }
     for (const program of ['writer.py', 'reader.sh']) await copyFile(path.join(folder, program), path.join(this.device.host.root, 'usr/local/bin', program));
     await mkdir(path.join(this.device.host.root, wire), { recursive: true });

@@ -1,10 +1,15 @@
 #!/bin/sh
-# Stands before sync, docker, cp and mv on a host of the kill matrix, under their names, and holds the updater at a chosen
+# Stands before sync, docker, its plugin docker-compose, curl, cp and mv on a host of the kill matrix, under their names, and holds the updater at a chosen
 # point, so that a fault can be brought about exactly there. It knows the updater only by the programs that it calls and
 # by its journal on the disk. armed: WHEN TAB PROGRAM TAB STATE/NEXT (or `*`) TAB PATTERN OF ARGUMENTS TAB MOMENT
 # MOMENT is for `during`: shell code that fails until it has come.
 name=${0##*/}
 real=/usr/bin/$name
+if [ "$name" = docker-compose ]; then
+  for folder in /usr/lib /usr/libexec; do
+    [ ! -x "$folder/docker/cli-plugins/$name" ] || real=$folder/docker/cli-plugins/$name
+  done
+fi
 wire=/var/tripwire
 journal=/var/lib/prose-ship/journal
 

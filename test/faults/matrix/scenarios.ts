@@ -6,7 +6,7 @@ export type Store = 'overlay2' | 'containerd';
 export interface Point {
   readonly name: string;
   readonly when: 'before' | 'during' | 'after';
-  readonly program: 'sync' | 'docker' | 'cp' | 'mv' | 'upload';
+  readonly program: 'sync' | 'docker' | 'docker-compose' | 'curl' | 'cp' | 'mv' | 'upload';
   /** `STATE/NEXT` of the journal, shell patterns. */
   readonly step: string;
   /** Shell pattern of the program's arguments. */
@@ -40,7 +40,7 @@ export const points: readonly Point[] = [
   journalled('uploaded', 'verified'),
   journalled('verified', 'loaded'),
   { name: 'loading', when: 'during', program: 'docker', step: 'verified/loaded', pattern: 'load *' },
-  { name: 'trying the image', when: 'after', program: 'docker', step: 'verified/loaded', pattern: 'create *' },
+  { name: 'trying the image', when: 'after', program: 'curl', step: 'verified/loaded', pattern: '*/containers/create*' },
   journalled('loaded', 'synced'),
   journalled('synced', 'proven'),
   { ...journalled('synced', 'stopped'), name: 'proven' },
@@ -48,8 +48,8 @@ export const points: readonly Point[] = [
   journalled('stopped', 'snapshotted'),
   { name: 'copying data', when: 'during', program: 'cp', step: 'stopped/snapshotted', pattern: '*/snapshots/*', data: true },
   journalled('snapshotted', 'started'),
-  { name: 'starting', when: 'after', program: 'docker', step: 'snapshotted/started', pattern: 'compose *up --detach*' },
-  { name: 'exchanging one', when: 'during', program: 'docker', step: 'snapshotted/started', pattern: 'compose *up --detach* records', moment: bothAreThere, alone: true, faults: ['updater killed', 'host killed', 'engine killed'] },
+  { name: 'starting', when: 'after', program: 'docker-compose', step: 'snapshotted/started', pattern: '*up --detach*' },
+  { name: 'exchanging one', when: 'during', program: 'docker-compose', step: 'snapshotted/started', pattern: '*up --detach* records', moment: bothAreThere, alone: true, faults: ['updater killed', 'host killed', 'engine killed'] },
   { name: 'writing host files', when: 'after', program: 'mv', step: 'snapshotted/started', pattern: '*/etc/records/site.conf', hostFiles: true, faults: ['updater killed', 'host killed', 'disk full'] },
   journalled('started', 'gated'),
   journalled('gated', 'committed'),
@@ -57,7 +57,7 @@ export const points: readonly Point[] = [
   journalled('committed', '-'),
   journalled('*', 'rolled-back', { failing: true }),
   { name: 'taking host files back', when: 'after', program: 'mv', step: '*/rolled-back', pattern: '*/var/lib/prose-ship/host-files', failing: true, hostFiles: true, faults: ['updater killed', 'host killed'] },
-  { name: 'starting the old', when: 'after', program: 'docker', step: '*/rolled-back', pattern: 'compose *up --detach*', failing: true },
+  { name: 'starting the old', when: 'after', program: 'docker-compose', step: '*/rolled-back', pattern: '*up --detach*', failing: true },
   journalled('rolled-back', '-', { failing: true }),
 ];
 
