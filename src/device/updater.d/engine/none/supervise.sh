@@ -37,7 +37,7 @@ verb_supervise() {
     [ "$wait_seconds" -le "$longest_wait_seconds" ] || wait_seconds=$longest_wait_seconds
   done
   say_state exited
-  kill "$bounding" 2>/dev/null
+  { kill "$bounding" && wait "$bounding"; } 2>/dev/null
 }
 
 # run_once: until the service has ended; its exit status in child_status.
@@ -54,21 +54,23 @@ run_once() {
     if [ "$ending" = yes ] && [ -z "$stopping" ]; then
       # `wait` has ended because of the signal; the service may be deaf to it.
       kill -s TERM "$child" 2>/dev/null
-      end_after "$d_stop" "$child" 5>&- &
+      end_after "$d_stop" "$child" &
       stopping=$!
     fi
     wait "$child"
     child_status=$?
   done
-  [ -z "$stopping" ] || kill "$stopping" 2>/dev/null
+  [ -z "$stopping" ] || { kill "$stopping" && wait "$stopping"; } 2>/dev/null
   child=
   read_uptime
   [ "$((uptime_now - began))" -lt 60 ] || wait_seconds=$first_wait_seconds
 }
 
-# end_after SECONDS PID
+# end_after SECONDS PID. The lock is closed in here: redirected for a function, the shell would keep a copy of it, and the next
+# supervisor might find it locked.
 end_after() {
   trap - TERM INT
+  exec 5>&-
   # In small steps: what is killed leaves its last one behind.
   waited=0
   while [ "$waited" -lt "$1" ]; do
