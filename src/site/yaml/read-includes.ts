@@ -5,6 +5,7 @@ import { ShipError } from '../../errors.ts';
 import { ComposedDocument } from './composed-document.ts';
 import { suggest } from './nearest.ts';
 import { Problems } from './problems.ts';
+import { childSchema, keysOf } from './schema-keys.ts';
 import { readSourceDocument, type PlacedDocument, type SourceDocument } from './source-document.ts';
 import { validate } from './validate.ts';
 
@@ -38,8 +39,8 @@ function wellFormed(value: unknown, include: z.ZodObject): [string, string][] {
   const entries = isMap(value) ? Object.entries(value) : [];
   return entries.filter((entry): entry is [string, string] => {
     const [key, name] = entry;
-    const schema = include.shape[key];
-    return typeof name === 'string' && schema !== undefined && z.safeParse(schema, name).success;
+    const schema = keysOf(include).includes(key) ? childSchema(include, key) : undefined;
+    return typeof name === 'string' && schema?.safeParse(name).success === true;
   });
 }
 
