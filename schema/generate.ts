@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { imageDescriptionSchema } from '../src/bake/publish/image-description.ts';
+import { includableKeys } from '../src/site/schema/recipe/include-schema.ts';
 import { recipeSchema } from '../src/site/schema/recipe-schema.ts';
 import { siteSchema } from '../src/site/schema/site-schema.ts';
 import { referencePage, type JsonSchema } from './reference-page.ts';
@@ -19,7 +20,7 @@ export function generate(): Map<string, string> {
   const image = jsonSchema(imageDescriptionSchema, 'prose-ship OS image');
   return new Map([
     ['schema/site.schema.json', `${JSON.stringify(site, undefined, 2)}\n`],
-    ['schema/recipe.schema.json', `${JSON.stringify(recipe, undefined, 2)}\n`],
+    ['schema/recipe.schema.json', `${JSON.stringify(withIncludes(recipe), undefined, 2)}\n`],
     ['schema/image.schema.json', `${JSON.stringify(image, undefined, 2)}\n`],
     ['docs/reference/site.md', referencePage('The site file: prose-ship.yaml', siteIntroduction, site)],
     ['docs/reference/recipe.md', referencePage('The recipe: recipe.yaml', recipeIntroduction, recipe)],
@@ -31,6 +32,14 @@ function jsonSchema(schema: z.ZodType, title: string): JsonSchema {
   return { title, ...generated } as JsonSchema;
 }
 
+/** What must be there may stand in a file that `include` names. */
+function withIncludes(schema: JsonSchema): JsonSchema {
+  const isIncludable = (key: string) => (includableKeys as readonly string[]).includes(key);
+  const { required = [] } = schema;
+  const either = required.filter(isIncludable).map((key) => ({ anyOf: [{ required: [key] }, { required: ['include'], properties: { include: { required: [key] } } }] }));
+  return { ...schema, required: required.filter((key) => !isIncludable(key)), allOf: either };
+}
+
 const siteIntroduction = `One installation of a recipe. \`prose-ship init\` writes one with comments, \`prose-ship check\` tells every mistake at once
 with its line. For completion in an editor, begin the file with this comment, with the path of your copy of prose-ship:
 
@@ -39,7 +48,9 @@ with its line. For completion in an editor, begin the file with this comment, wi
 const recipeIntroduction = `What to run, for any number of sites. [Writing a recipe](../recipes/writing-a-recipe.md) explains how the parts work together. For
 completion in an editor, begin the file with this comment, with the path of your copy of prose-ship:
 
-    # yaml-language-server: $schema=PATH/schema/recipe.schema.json`;
+    # yaml-language-server: $schema=PATH/schema/recipe.schema.json
+
+What is required at the top level may stand in a file that \`include\` names.`;
 
 /** The generated files whose content in the repository is another one. */
 export async function staleFiles(): Promise<string[]> {

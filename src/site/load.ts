@@ -21,6 +21,7 @@ import { makeAccounts, makeRollout } from './recipe/rollout.ts';
 import { checkValues } from './recipe/variable-definitions.ts';
 import { makeVariables } from './recipe/variables.ts';
 import { renderDeployment } from './render.ts';
+import { include } from './schema/recipe/include-schema.ts';
 import { recipeSchema, type RecipeInput } from './schema/recipe-schema.ts';
 import { parseSize } from './schema/os-words.ts';
 import type { RetentionInput } from './schema/retention-schema.ts';
@@ -28,6 +29,7 @@ import { siteSchema, type SiteInput } from './schema/site-schema.ts';
 import { createEngine } from './template/engine.ts';
 import { templateScope } from './template/scope.ts';
 import { Problems } from './yaml/problems.ts';
+import { readWithIncludes } from './yaml/read-includes.ts';
 import { readSourceDocument, type Path } from './yaml/source-document.ts';
 import { validate } from './yaml/validate.ts';
 
@@ -41,14 +43,14 @@ export async function loadDeployment(context: Context, siteFile: string): Promis
   const file = path.resolve(siteFile);
   const directory = path.dirname(file);
   const siteProblems = new Problems(
-    await read(file, 'site file', 'Run `prose-ship init` to write one, or name it with `--config FILE`.'),
+    await read(() => readSourceDocument(file, 'site file', 'Run `prose-ship init` to write one, or name it with `--config FILE`.')),
   );
   const site = validate(siteSchema, siteProblems, isSecret);
   const raw = asMap(siteProblems.document.value);
   const recipeFile = typeof raw['recipe'] === 'string' && raw['recipe'] !== '' ? await locateRecipe(raw['recipe'], directory, siteProblems) : undefined;
 
   if (recipeFile === undefined) throw new ConfigurationError(siteProblems.all);
-  const recipeProblems = new Problems(await read(recipeFile, 'recipe', 'Check the path.'));
+  const recipeProblems = new Problems(await read(() => readWithIncludes(recipeFile, 'recipe', 'Check the path.', include)));
   const recipe = validate(recipeSchema, recipeProblems);
   const definitions = recipe && applyProfile(recipe, raw['profile'], siteProblems);
   if (recipe) {
@@ -187,9 +189,9 @@ function placeholderReferences({ recipe }: Deployment): Map<string, string> {
   return new Map(recipe.components.map(({ name, repository, version }) => [name, `${repository}:${version}-000000000000`]));
 }
 
-async function read(file: string, what: string, remedy: string) {
+async function read<Document>(reading: () => Promise<Document>): Promise<Document> {
   try {
-    return await readSourceDocument(file, what, remedy);
+    return await reading();
   } catch (error) {
     throw error instanceof ShipError ? new ConfigurationError([error]) : error;
   }

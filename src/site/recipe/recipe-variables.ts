@@ -1,9 +1,11 @@
 import path from 'node:path';
 import { ConfigurationError } from '../../errors.ts';
+import { include } from '../schema/recipe/include-schema.ts';
 import { recipeSchema, type RecipeInput } from '../schema/recipe-schema.ts';
 import type { RecipeProfile, RecipeVariable } from '../site-template.ts';
 import { Problems } from '../yaml/problems.ts';
-import { SourceDocument, readSourceDocument } from '../yaml/source-document.ts';
+import { readWithIncludes } from '../yaml/read-includes.ts';
+import { SourceDocument } from '../yaml/source-document.ts';
 import { validate } from '../yaml/validate.ts';
 import { locateRecipe } from './locate-recipe.ts';
 import { applyProfile } from './profiles.ts';
@@ -41,7 +43,7 @@ async function readRecipe(recipe: string, directory: string): Promise<RecipeInpu
   const request = new Problems(new SourceDocument(path.join(directory, 'prose-ship.yaml'), ''));
   const file = await locateRecipe(recipe, directory, request);
   if (file === undefined) throw new ConfigurationError(request.all);
-  const problems = new Problems(await readSourceDocument(file, 'recipe', 'Check the path.'));
+  const problems = new Problems(await readWithIncludes(file, 'recipe', 'Check the path.', include));
   const loaded = validate(recipeSchema, problems);
   if (!loaded) throw new ConfigurationError(problems.all);
   return loaded;

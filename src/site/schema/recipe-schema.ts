@@ -8,6 +8,7 @@ import { when } from './recipe/condition.ts';
 import { recipeData } from './recipe/data-schema.ts';
 import { rules, steps } from './recipe/guidance-schema.ts';
 import { fileMode, fileOwner, recipeHost } from './recipe/host-schema.ts';
+import { include } from './recipe/include-schema.ts';
 import { processes } from './recipe/process-schema.ts';
 import { profiles } from './recipe/profile-schema.ts';
 import { buildArgs, source } from './source-schema.ts';
@@ -79,6 +80,7 @@ export const recipeSchema = z
     name: projectName.describe('Name of the recipe.'),
     version: semanticVersion.describe('Semantic version of the recipe itself.'),
     description: z.string().min(1).describe('One sentence: what it runs.'),
+    include: include.optional(),
     components: z
       .record(serviceName, component)
       .refine((value) => Object.keys(value).length > 0, { error: 'has no entry', params: { code: 'E_MISSING_VALUE', remedy: 'A recipe has at least one component.', hidden: true } })

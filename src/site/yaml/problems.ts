@@ -1,12 +1,12 @@
 import { ExitStatus, ShipError, type Place } from '../../errors.ts';
-import type { Path, SourceDocument } from './source-document.ts';
+import type { Path, PlacedDocument } from './source-document.ts';
 
 /** Collects what is wrong with one document, so that everything is told at once. */
 export class Problems {
-  readonly document: SourceDocument;
+  readonly document: PlacedDocument;
   readonly #found: ShipError[] = [];
 
-  constructor(document: SourceDocument) {
+  constructor(document: PlacedDocument) {
     this.document = document;
     this.#found.push(...document.problems);
   }

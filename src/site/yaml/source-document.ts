@@ -1,12 +1,27 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { LineCounter, isMap, isNode, isPair, isScalar, isSeq, parseDocument, type Document, type Node, type Pair } from 'yaml';
+import { LineCounter, isMap, isNode, isPair, isScalar, isSeq, parseDocument, visit, type Document, type Node, type Pair } from 'yaml';
 import { ExitStatus, ShipError, type Place } from '../../errors.ts';
 
 export type Path = readonly (string | number)[];
 
-/** A YAML file that remembers where everything in it stands. */
-export class SourceDocument {
+/** YAML that remembers where everything in it stands, in one file or in several. */
+export interface PlacedDocument {
+  /** Syntax errors and the like; with any of them `value` is not to be trusted. */
+  readonly problems: readonly ShipError[];
+  readonly value: unknown;
+  /** Where a value stands; for what is missing, where the nearest thing around it does. */
+  placeOf(path: Path): Place;
+  /** Where the key of a value stands. */
+  placeOfKey(path: Path): Place;
+  /** How a scalar is written: `1.10` for what YAML reads as the number 1.1. */
+  writtenAs(path: Path): string | undefined;
+  /** Takes entries out of lists and maps, so that places of what is left are found by its new position. `value` stays. */
+  leaveOut(paths: readonly Path[]): void;
+}
+
+/** One YAML file. */
+export class SourceDocument implements PlacedDocument {
   /** As shown: relative to the working directory where it is below it. */
   readonly file: string;
   readonly #document: Document;
@@ -18,27 +33,26 @@ export class SourceDocument {
   constructor(file: string, text: string) {
     this.file = displayPath(file);
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, version: '1.2' });
-    this.problems = this.#document.errors.map((error) => syntaxProblem(error.code, error.message, this.#place(error.pos[0])));
+    this.problems = [
+      ...this.#document.errors.map((error) => syntaxProblem(error.code, error.message, this.#place(error.pos[0]))),
+      ...this.#lostAliases(),
+    ];
     this.value = this.problems.length === 0 ? this.#toJs() : undefined;
   }
 
-  /** Where a value stands; for what is missing, where the nearest thing around it does. */
   placeOf(path: Path): Place {
     return this.#placeOf(path, (pair) => (isNode(pair.value) ? (pair.value) : (pair.key as Node)));
   }
 
-  /** Where the key of a value stands. */
   placeOfKey(path: Path): Place {
     return this.#placeOf(path, (pair) => pair.key as Node);
   }
 
-  /** How a scalar is written in the file: `1.10` for what YAML reads as the number 1.1. */
   writtenAs(path: Path): string | undefined {
     const node = this.#document.getIn(path, true);
     return isScalar(node) ? node.source : undefined;
   }
 
-  /** Takes entries out of lists and maps, so that places of what is left are found by its new position. `value` stays. */
   leaveOut(paths: readonly Path[]): void {
     for (const path of lastFirst(paths)) this.#document.deleteIn(path);
   }
@@ -64,6 +78,17 @@ export class SourceDocument {
   #place(offset: number): Place {
     const { line, col } = this.#lines.linePos(offset);
     return { file: this.file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  }
+
+  /** Those of anchors that are not in this file, which the parser leaves to whoever wants the values. */
+  #lostAliases(): ShipError[] {
+    const lost: ShipError[] = [];
+    visit(this.#document, {
+      Alias: (_, alias) => {
+        if (!alias.resolve(this.#document)) lost.push(syntaxProblem('LOST_ALIAS', `there is no &${alias.source} above`, this.#place(alias.range?.[0] ?? 0)));
+      },
+    });
+    return lost;
   }
 
   #toJs(): unknown {
@@ -119,8 +144,9 @@ function syntaxProblem(code: string, message: string, place: Place): ShipError {
   });
 }
 
-/** By the error codes of the `yaml` package (its docs, "Errors"). */
+/** By the error codes of the `yaml` package (its docs, "Errors"), and one of ours. */
 const syntaxRemedies: Record<string, string> = {
+  LOST_ALIAS: 'An alias (*NAME) means an anchor (&NAME) above it in the same file.',
   TAB_AS_INDENT: 'Indent with spaces, not with tabs.',
   BAD_INDENT: 'Indent keys of one map by the same number of spaces.',
   MISSING_CHAR: 'A quote, bracket or colon is missing here.',
