@@ -10,7 +10,7 @@ const repository = path.resolve(import.meta.dirname, '..');
 async function scripts(): Promise<string[]> {
   const entries = await readdir(path.join(repository, 'dockerfiles'), { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name)).sort();
-  const isScript = async (file: string) => file.endsWith('.sh') || (await readFile(file, 'utf8')).startsWith('#!');
+  const isScript = async (file: string) => file.endsWith('.sh') || /^#!.*\b(?:sh|dash|bash)\b/.test(await readFile(file, 'utf8'));
   const found = [];
   for (const file of files) if (await isScript(file)) found.push(path.relative(repository, file));
   return found;
