@@ -30,10 +30,8 @@ export interface UploadRequest {
 export async function uploadFiles({ directory, manifest }: Release, { platform, archives }: UploadRequest): Promise<UploadFile[]> {
   const images = manifest.images.filter((image) => samePlatform(image.platform, platform));
   if (images.length === 0) throw wrongPlatform(manifest, platform);
-  const small = [manifestFile, checksumsFile, manifest.compose.path, ...manifest.files.map((one) => one.path), ...releasePlatforms(manifest).map(planPath)];
-  if (await isSigned(directory)) small.push(signatureFile);
   const files: UploadFile[] = [];
-  for (const name of [...new Set(small)]) files.push(await smallFile(directory, name));
+  for (const name of await smallFileNames({ directory, manifest })) files.push(await smallFile(directory, name));
   files.push(textFile('platform', `${platformSlug(platform)}\n`));
   if (!archives) return files;
   for (const { component, archive } of images) {
@@ -45,6 +43,13 @@ export async function uploadFiles({ directory, manifest }: Release, { platform, 
   }
   files.push(textFile('UPLOAD.sha256', formatChecksums(images.map(({ component, archive }) => ({ path: archivePath(component), digest: archive.digest })))));
   return files;
+}
+
+/** Everything of a release but its archives, a few KiB: names relative to its folder, here as on a device. */
+export async function smallFileNames({ directory, manifest }: Release): Promise<readonly string[]> {
+  const names = [manifestFile, checksumsFile, manifest.compose.path, ...manifest.files.map((one) => one.path), ...releasePlatforms(manifest).map(planPath)];
+  if (await isSigned(directory)) names.push(signatureFile);
+  return [...new Set(names)];
 }
 
 function archivePath(component: string): string {

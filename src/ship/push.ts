@@ -7,10 +7,9 @@ import type { HostInventory } from '../device/inventory.ts';
 import { partialPaths, type RemoteFiles, type ResumableSource, type ResumableUpload, type TokenBucket } from '../host/ssh/connection.ts';
 import { digestOf } from '../oci/digest.ts';
 import { platformSlug } from '../oci/platform.ts';
-import { checksumsFile, formatChecksums } from '../release/checksums.ts';
-import { manifestFile, type Release } from '../release/read-release.ts';
-import { planPath, releasePlatforms } from '../release/rollout-plan.ts';
-import { isSigned, signatureFile } from '../release/signature/verify-signature.ts';
+import { formatChecksums } from '../release/checksums.ts';
+import type { Release } from '../release/read-release.ts';
+import { smallFileNames } from '../release/upload-files.ts';
 import type { Task, TaskReport } from '../tasks.ts';
 import type { SharedArchives } from './archives/shared-archives.ts';
 import type { Device } from './device.ts';
@@ -152,12 +151,10 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Everything of a release but its archives, a few KiB; and what the updater must know about these. */
-async function smallFiles({ directory, manifest }: Release, { platform }: UpdatePlan, archives: readonly ArchiveToSend[]): Promise<ReadonlyMap<string, string | Buffer>> {
-  const plans = releasePlatforms(manifest).map(planPath);
-  const signature = (await isSigned(directory)) ? [signatureFile] : [];
-  const names = [manifestFile, checksumsFile, manifest.compose.path, ...manifest.files.map((file) => file.path), ...plans, ...signature];
-  const contents = await Promise.all([...new Set(names)].map(async (name) => [name, await readFile(path.join(directory, name))] as const));
+/** What is small of a release, and what the updater must know about its archives. */
+async function smallFiles(release: Release, { platform }: UpdatePlan, archives: readonly ArchiveToSend[]): Promise<ReadonlyMap<string, string | Buffer>> {
+  const names = await smallFileNames(release);
+  const contents = await Promise.all(names.map(async (name) => [name, await readFile(path.join(release.directory, name))] as const));
   return new Map<string, string | Buffer>([
     ...contents,
     // How much the engine will unpack: the updater asks its disk before it loads.
