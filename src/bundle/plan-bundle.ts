@@ -1,5 +1,5 @@
-import { dockerEngine, debianEngine, type EngineSource } from '../bake/engine-source/engine-source.ts';
-import { updaterPrograms } from '../device/provision/programs.ts';
+import { dockerPackages } from '../bake/engine-source/engine-source.ts';
+import { debianEnginePackages, updaterPrograms } from '../device/provision/programs.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import { debianArchitecture, distinctPlatforms, formatPlatform, samePlatform, type Platform } from '../oci/platform.ts';
 import type { ReleaseManifest } from '../release/manifest.ts';
@@ -57,7 +57,7 @@ export function planBundle({ site, recipe }: Pick<Deployment, 'site' | 'recipe'>
     suite,
     platforms: distinctPlatforms(platforms ?? releasePlatforms(manifest)).map((platform) => ({ platform, architecture: architectureOf(platform, manifest) })),
     engine,
-    enginePackages: engineOf(engine).packages,
+    enginePackages: engine === 'debian' ? debianEnginePackages : dockerPackages,
     packages: recipe.packages ?? [],
     secrets: manifest.secrets.filter((name) => !generatedSecrets.includes(name)),
   });
@@ -67,10 +67,6 @@ export function planBundle({ site, recipe }: Pick<Deployment, 'site' | 'recipe'>
 export function allPackages({ enginePackages, packages }: BundlePlan): readonly string[] {
   // apparmor: the engine refuses to run containers where the kernel has it and its tools are missing.
   return [...new Set([...enginePackages, 'apparmor', 'ca-certificates', ...updaterPrograms.map(({ debianPackage }) => debianPackage), ...packages])].sort();
-}
-
-function engineOf(engine: BundlePlan['engine']): Pick<EngineSource, 'packages'> {
-  return engine === 'debian' ? debianEngine : dockerEngine;
 }
 
 function architectureOf(platform: Platform, manifest: ReleaseManifest): string {

@@ -120,7 +120,7 @@ async function installEngine(connection: Connection, log: (message: string) => v
   if (!/^(debian|raspbian)$/.test(id) || Number(version) < firstDebianWithCompose) {
     throw engineMissing(connection, `${name || 'its system'} has no package of Compose v2`);
   }
-  await aptInstall(connection, debianEnginePackages, log);
+  await aptInstall(connection, ['ca-certificates', ...debianEnginePackages], log);
   await connection.run(provisionCommand('engine', 'start', String(engineStartSeconds)), { sudo: true, expect: [1] });
 }
 

@@ -1,6 +1,7 @@
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Context } from '../../context.ts';
+import { debianEnginePackages } from '../../device/provision/programs.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import { fetchDocument } from '../../host/fetch-document.ts';
 import { writeAtomically } from '../../host/files.ts';
@@ -22,10 +23,9 @@ export interface EngineSource {
   readonly directory?: string;
 }
 
-export const debianEngine: EngineSource = { packages: ['docker-cli', 'docker-compose', 'docker.io'] };
-const dockerPackages = ['containerd.io', 'docker-ce', 'docker-ce-cli', 'docker-compose-plugin'];
+export const debianEngine: EngineSource = { packages: debianEnginePackages };
 /** Docker's own, wherever they lie. */
-export const dockerEngine: Pick<EngineSource, 'packages'> = { packages: dockerPackages };
+export const dockerPackages: readonly string[] = ['containerd.io', 'docker-ce', 'docker-ce-cli', 'docker-compose-plugin'];
 /** Where dockerfiles/os-image.Dockerfile mounts a folder. By `copy:` apt takes packages along, by `file:` it leaves them there. */
 const mountedAt = '/engine-repository';
 
@@ -46,8 +46,8 @@ export async function engineSource(context: Context, { engine }: Pick<OsSettings
 
 /** The apt source of a known system, used on this machine; undefined where the packages are Debian's own. */
 export function aptSourceOn({ aptSource, directory }: EngineSource, system: { readonly id: string; readonly suite: string }): string | undefined {
-  const uri = directory === undefined ? `copy:${mountedAt}` : `copy:${directory}`;
-  return aptSource?.replaceAll('@ID@', system.id).replaceAll('@SUITE@', system.suite).replace(`copy:${mountedAt}`, uri);
+  const source = aptSource?.replaceAll('@ID@', system.id).replaceAll('@SUITE@', system.suite);
+  return directory === undefined ? source : source?.replace(mountedAt, directory);
 }
 
 /** sources.list(5), "Deb822-Style Format": `Signed-By` may hold the key itself. */

@@ -32,7 +32,7 @@ export const updaterPrograms: readonly { readonly program: string; readonly debi
 export const updaterProgramWords: readonly string[] = updaterPrograms.map(({ program, debianPackage }) => `${program}=${debianPackage}`);
 
 /** Debian 13 and Raspberry Pi OS on it bring an engine, its client and Compose v2 in these packages. */
-export const debianEnginePackages: readonly string[] = ['ca-certificates', 'docker-cli', 'docker-compose', 'docker.io'];
+export const debianEnginePackages: readonly string[] = ['docker-cli', 'docker-compose', 'docker.io'];
 
 /** A file that a host gets, and the folder without which it is of no use there. */
 export interface ProvisionedFile extends DeviceFile {
