@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { pack } from 'tar-stream';
 import { deviceFiles, devicePaths, userPaths } from '../../device/files.ts';
+import { provisionCommand } from '../../device/provision/programs.ts';
 import { ExitStatus, ShipError } from '../../errors.ts';
 import type { Connection } from '../../host/ssh/connection.ts';
+import { digestOf, encodedPart } from '../../oci/digest.ts';
 import type { AllowedSigners } from '../../site/allowed-signers.ts';
 import type { Task } from '../../tasks.ts';
 import type { Device } from '../device.ts';
@@ -89,15 +90,14 @@ async function layFiles(connection: Connection): Promise<number> {
   let changed = 0;
   for (const { source, target, mode } of files) {
     const content = await readFile(source);
-    if (there.get(userTarget(target)) === digestOf(content)) continue;
+    if (there.get(userTarget(target)) === encodedPart(digestOf(content))) continue;
     different.entry({ name: path.posix.relative(devicePaths.libraryDirectory, target), mode }, content);
     changed += 1;
   }
   different.finalize();
   const archive = await buffer(different as AsyncIterable<Buffer>);
   if (changed > 0) await connection.run(['sh', '-c', layScript, 'sh', libraryDirectory], { input: archive });
-  const ours = files.flatMap(({ target }) => ['!', '-path', userTarget(target)]);
-  await connection.run(['find', `${libraryDirectory}/updater.d`, '-type', 'f', ...ours, '-delete']);
+  await connection.run(provisionCommand('lay', 'keep-only', `${libraryDirectory}/updater.d`, ...files.map(({ target }) => userTarget(target))));
   return changed + Number(isNew);
 }
 
@@ -115,11 +115,6 @@ rm -rf "$new"
 
 /** Whole or not at all; whether it was new or different. */
 async function putFile(connection: Connection, target: string, mode: string, content: Buffer): Promise<boolean> {
-  const script = 'if [ "$(sha256sum <"$1" 2>/dev/null)" = "$3  -" ]; then cat >/dev/null; exit 9; fi; cat >"$1.new" && chmod "$2" "$1.new" && sync "$1.new" && mv -f "$1.new" "$1"';
-  const { exitCode } = await connection.run(['sh', '-c', script, 'sh', target, mode, digestOf(content)], { input: content, expect: [9] });
-  return exitCode === 0;
-}
-
-function digestOf(content: Buffer): string {
-  return createHash('sha256').update(content).digest('hex');
+  const { stdout } = await connection.run(provisionCommand('lay', 'put', target, mode, String(connection.uid)), { input: content });
+  return stdout !== '';
 }
