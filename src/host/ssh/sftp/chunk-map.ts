@@ -12,20 +12,23 @@ export class ChunkMap {
   readonly sizeBytes: number;
   /** Nothing is there, or nothing that the map is good for. */
   readonly isFresh: boolean;
+  /** An earlier attempt left its file: to record often costs less than to send again. */
+  readonly wasCut: boolean;
   readonly #marks: Buffer;
   /** Acknowledged bytes of chunks that are not complete yet. */
   readonly #arrived = new Map<number, number>();
 
   /**
    * @param content what was found of an earlier map
-   * @param partialBytes the length of the file that it speaks of; a shorter one than it says makes it worthless
+   * @param partialBytes the length of the file that it speaks of, if there is one; a shorter one than it says makes it worthless
    */
-  constructor(sizeBytes: number, content?: Buffer, partialBytes = 0) {
+  constructor(sizeBytes: number, content?: Buffer, partialBytes?: number) {
     this.sizeBytes = sizeBytes;
+    this.wasCut = partialBytes !== undefined;
     const count = Math.ceil(sizeBytes / chunkBytes);
     const isWhole = content?.length === count && content.every((mark) => mark === missing || mark === there);
     const end = isWhole ? this.#endOf(content.lastIndexOf(there)) : 0;
-    this.isFresh = !isWhole || end === 0 || end > partialBytes;
+    this.isFresh = !isWhole || end === 0 || end > (partialBytes ?? 0);
     this.#marks = isWhole && !this.isFresh ? Buffer.from(content) : Buffer.alloc(count, missing);
   }
 

@@ -17,7 +17,6 @@ export class ChunkRecorder {
   readonly #map: ChunkMap;
   readonly #partial: RemoteHandle;
   readonly #mapHandle: Buffer;
-  readonly #isCareful: boolean;
   #waiting: number[] = [];
   #allowed = firstUnrecorded;
   #recorded = 0;
@@ -25,10 +24,8 @@ export class ChunkRecorder {
   #recording = Promise.resolve();
   #failure: { readonly error: unknown } | undefined;
 
-  /** @param isCareful an earlier attempt was cut: to record often costs less than to send again */
-  constructor(map: ChunkMap, partial: RemoteHandle, mapHandle: Buffer, isCareful: boolean) {
+  constructor(map: ChunkMap, partial: RemoteHandle, mapHandle: Buffer) {
     this.#map = map;
-    this.#isCareful = isCareful;
     this.#partial = partial;
     this.#mapHandle = mapHandle;
   }
@@ -46,7 +43,7 @@ export class ChunkRecorder {
   /** Records every complete chunk; never rejects, see `throwIfFailed`. */
   record(): Promise<void> {
     this.#recordedAtMs = performance.now();
-    const next = this.#isCareful ? Math.floor(this.#recorded / 4) : 2 * this.#allowed;
+    const next = this.#map.wasCut ? Math.floor(this.#recorded / 4) : 2 * this.#allowed;
     this.#allowed = Math.min(Math.max(next, firstUnrecorded), mostUnrecorded);
     this.#recording = this.#recording
       .then(() => this.#record())

@@ -175,7 +175,7 @@ export class SftpFiles implements RemoteFiles {
       send: async (options = {}) => {
         try {
           const { sftp } = await this.#channel.client();
-          await sendMissing(this.#session, sftp, source, file, map, { ...options, isCareful: partial !== undefined });
+          await sendMissing(this.#session, sftp, source, file, map, options);
           const actual = options.isProvenLater ? expected : await this.#sha256(names.partial);
           if (actual !== expected) throw wrongDigest(this.#session.name, file, expected, actual);
           const forgotten = request((callback) => sftp.unlink(names.map, callback));

@@ -26,8 +26,6 @@ export interface ResumableOptions extends UploadOptions {
    * then neither read again nor flushed.
    */
   readonly isProvenLater?: boolean;
-  /** An earlier attempt was cut: nothing more is sent while what has arrived is recorded. */
-  readonly isCareful?: boolean;
 }
 
 /** An upload that may have begun earlier. */
@@ -65,7 +63,6 @@ export async function sendMissing(
   options: ResumableOptions,
 ): Promise<void> {
   const names = partialPaths(file, source);
-  const isCareful = options.isCareful ?? false;
   const mode = options.mode ?? partialMode;
   const open = (name: string) =>
     session.guard(() => request<Buffer>((callback) => sftp.open(name, map.isFresh ? 'w' : 'r+', { mode: partialMode }, callback)));
@@ -77,14 +74,14 @@ export async function sendMissing(
       ? session.guard(() => request((callback) => sftp.write(mapHandle, Buffer.from(content), 0, content.length, 0, callback)))
       : Promise.resolve();
   begun.catch(() => {}); // awaited below
-  const recorder = new ChunkRecorder(map, { session, sftp, handle }, mapHandle, isCareful);
+  const recorder = new ChunkRecorder(map, { session, sftp, handle }, mapHandle);
   try {
     let { doneBytes } = map;
     const onAcknowledged = (position: number, length: number) => {
       recorder.acknowledged(position, length);
       options.onProgress?.((doneBytes += length));
     };
-    await writeBlocks({ session, sftp, handle }, missingBlocks(source, map, recorder, isCareful), { pace: options.pace, onAcknowledged });
+    await writeBlocks({ session, sftp, handle }, missingBlocks(source, map, recorder), { pace: options.pace, onAcknowledged });
     await begun;
     await session.guard(() => recorder.settled());
     recorder.throwIfFailed();
@@ -102,12 +99,12 @@ export async function sendMissing(
   }
 }
 
-async function* missingBlocks(source: ResumableSource, map: ChunkMap, recorder: ChunkRecorder, isCareful: boolean): AsyncGenerator<Block> {
+async function* missingBlocks(source: ResumableSource, map: ChunkMap, recorder: ChunkRecorder): AsyncGenerator<Block> {
   for (const { start, end } of map.missing()) {
     let position = start;
     for await (const bytes of inBlocks(source.read(start))) {
-      // Behind what is on its way a record may come too late for a link that breaks again.
-      if (isCareful) await recorder.settled();
+      // Behind what is on its way a record may come too late for a link that breaks again: nothing is sent meanwhile.
+      if (map.wasCut) await recorder.settled();
       recorder.throwIfFailed();
       if (end === source.sizeBytes && position + bytes.length > end) {
         throw wrongSize('The source', source.sizeBytes, position + bytes.length);
