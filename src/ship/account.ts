@@ -1,6 +1,7 @@
 import type { AccountCommands } from '../site/model.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
 import type { Secret } from '../secret.ts';
+import { execCommand } from './current-release.ts';
 import type { Device } from './device.ts';
 
 export type AccountAction = 'add' | 'passwd' | 'list';
@@ -38,15 +39,9 @@ export async function runAccountCommand(device: Device, accounts: AccountCommand
   }
   const { command, input } = accounts[request.action];
   const fill = (text: string) => text.replaceAll('{jid}', request.jid).replaceAll('{domain}', request.jid.replace(/^.*@/, ''));
-  const result = await device.connection.run([...serviceCommand(device, project), accounts.service, ...command.map(fill)], {
+  const result = await device.connection.run([...execCommand(device, project), accounts.service, ...command.map(fill)], {
     sudo: true,
     input: fill(input).replaceAll('{password}', request.password?.reveal() ?? ''),
   });
   return result.stdout;
-}
-
-/** Runs what follows it, a service and a command, beside what the service runs itself. */
-function serviceCommand({ host, paths }: Device, project: string): readonly string[] {
-  if (host.engine === 'none') return [paths.updater, 'exec'];
-  return ['docker', 'compose', '--project-name', project, '--file', `${paths.stateDirectory}/current/compose.yaml`, 'exec', '-T'];
 }

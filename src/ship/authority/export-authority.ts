@@ -4,8 +4,7 @@ import type { Device } from '../device.ts';
 import { authorityPage } from './describe-authority.ts';
 import { authorityDirectory, authorityFile, type Authority } from './read-authority.ts';
 
-export const exportFormats = ['pem', 'der', 'mobileconfig', 'qr'] as const;
-export type ExportFormat = (typeof exportFormats)[number];
+export type ExportFormat = 'pem' | 'der' | 'mobileconfig' | 'qr';
 
 /** What a QR code is drawn for. */
 export type QrSurface = 'file' | 'terminal' | 'text';

@@ -5,13 +5,18 @@ import type { Device } from '../../../ship/device.ts';
 import { describeErrors } from '../../../ship/fleet/outcome.ts';
 import type { StealLock } from '../../../ship/update.ts';
 import type { Host } from '../../../site/model.ts';
-import { word, type Session, type VerbOption, type VerbOptions } from '../../verb.ts';
+import { word, words, type Session, type VerbArguments, type VerbOption, type VerbOptions } from '../../verb.ts';
 
 export const hostsArgument = {
   name: '[host...]',
   description: 'names of the site file, or user@address (default: all hosts of the site)',
 };
 export const hostArgument = { name: '<host>', description: 'a name of the site file, or user@address' };
+
+/** Those of a first argument that takes several with commas between them: `pi1,pi2`. */
+export function hostNames(args: VerbArguments): readonly string[] {
+  return words(args, 0).flatMap((text) => text.split(','));
+}
 
 export const connectOption: VerbOption = {
   flags: '--accept-host-key <fingerprint>',

@@ -2,8 +2,8 @@ import { stripVTControlCharacters } from 'node:util';
 import type { ShipError } from '../../../errors.ts';
 import type { Device } from '../../../ship/device.ts';
 import { describeError } from '../../../ship/fleet/outcome.ts';
-import { connectOption, hostsArgument, onHosts, visitEach, visitError } from './host-verb.ts';
-import { words, type Session, type Verb, type VerbArguments, type VerbOptions } from '../../verb.ts';
+import { connectOption, hostNames, hostsArgument, onHosts, visitEach, visitError } from './host-verb.ts';
+import { words, type Session, type Verb, type VerbOptions } from '../../verb.ts';
 
 /** status, logs and exec: what runs on a host and what it says. */
 
@@ -52,13 +52,6 @@ function lineShower(session: Session, hosts: readonly string[]): (host: string, 
   return (host, line) => session.print(hosts.length > 1 ? `${host} | ${line}` : line);
 }
 
-/** The command on the host that prints what services say. */
-function logsCommand({ host, paths }: Device, project: string, { tail, follow, services }: { readonly tail: string; readonly follow: boolean; readonly services: readonly string[] }): readonly string[] {
-  if (host.engine === 'none') return [paths.updater, 'logs', `tail=${tail}`, ...(follow ? ['follow'] : []), ...services];
-  const compose = ['docker', 'compose', '--ansi', 'never', '--file', `${paths.stateDirectory}/current/compose.yaml`];
-  return [...compose, '--project-name', project, 'logs', '--no-color', '--tail', tail, ...(follow ? ['--follow'] : []), ...services];
-}
-
 export const logs: Verb = {
   name: 'logs',
   summary: 'what the services of hosts say',
@@ -71,7 +64,7 @@ export const logs: Verb = {
   ],
   example: 'logs pi@raspberrypi.local server --tail 20',
   run: async (session, args, options) => {
-    const { currentManifest } = await import('../../../ship/current-release.ts');
+    const { currentManifest, logsCommand } = await import('../../../ship/current-release.ts');
     const { emit } = session.context;
     const names = hostNames(args);
     if (options['run'] === true) return runLog(session, names, options);
@@ -136,11 +129,6 @@ export const exec: Verb = {
 async function nobodyIsRoot(host: string): Promise<ShipError> {
   const { ExitStatus, ShipError } = await import('../../../errors.ts');
   return new ShipError({ code: 'E_NO_ROOT', message: `Nobody is root on ${host}`, remedy: 'Leave out --sudo: everything belongs to the login user there.', exitStatus: ExitStatus.usage });
-}
-
-/** `pi1,pi2` */
-function hostNames(args: VerbArguments): readonly string[] {
-  return words(args, 0).flatMap((text) => text.split(','));
 }
 
 /** The output has been shown line by line already. */

@@ -1,4 +1,4 @@
-import { connectOption, connectOptions } from './host-verb.ts';
+import { connectOption, connectOptions, hostNames } from './host-verb.ts';
 import { words, type Verb } from '../../verb.ts';
 
 /** start, stop and restart: services of the release that runs on a host. */
@@ -23,8 +23,7 @@ function serviceVerb(name: 'start' | 'stop' | 'restart', summary: string, title:
       const { hostsOf, siteIfAny } = await import('../../pipeline/site.ts');
       const { context } = session;
       const services = words(args, 1);
-      const named = words(args, 0).flatMap((text) => text.split(','));
-      const hosts = hostsOf(await siteIfAny(session), named);
+      const hosts = hostsOf(await siteIfAny(session), hostNames(args));
       const what = services.length > 0 ? services.join(', ') : 'all services';
       if (session.dryRun) {
         session.print(hosts.map((host) => `${host.name}: ${title} ${what}`).join('\n'));
