@@ -1,7 +1,8 @@
 import type { Digest } from '../oci/digest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { ProcessPolicy } from '../site/host/process-policy.ts';
-import type { AccountCommands, DataPolicy, EngineRequirements, HostAction, HostCheck, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
+import type { HostAction, HostCheck } from '../site/host/host-policy.ts';
+import type { AccountCommands, DataPolicy, EngineRequirements, RetentionPolicy, RolloutPolicy } from '../site/model.ts';
 
 /**
  * `release.json`: everything a release consists of, by digest. Its `id` is made of the rest of it, so the same inputs

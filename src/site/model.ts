@@ -2,7 +2,9 @@ import type { Platform } from '../oci/platform.ts';
 import type { Secret } from '../secret.ts';
 import type { AllowedSigners } from './allowed-signers.ts';
 import type { DnsRecord } from './dns/record.ts';
+import type { HostPolicy } from './host/host-policy.ts';
 import type { ProcessPolicy } from './host/process-policy.ts';
+import type { FileTemplate } from './template/file-template.ts';
 
 /**
  * What the rest of the program sees of a site file and its recipe: loaded, validated, defaults filled in, paths absolute.
@@ -179,49 +181,6 @@ export type Source =
   | { readonly kind: 'local'; readonly directory: string }
   | { readonly kind: 'git'; readonly url: string; readonly commit: string; readonly subdirectory?: string }
   | { readonly kind: 'url'; readonly url: string; readonly sha256: string };
-
-/** A template of the recipe that is rendered into a release and mounted read-only into containers. */
-export interface FileTemplate {
-  /** Unique file name; the Compose template refers to it by `{{ 'prosody.cfg.lua' | file }}`. */
-  readonly name: string;
-  /** Absolute path of the template. */
-  readonly template: string;
-  /** Permission bits, 0o640. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Files for programs that run outside containers, and what must be done when one changed, came or went. */
-export interface HostPolicy {
-  readonly files: readonly HostFileTemplate[];
-  /** In the order in which they run. */
-  readonly actions: readonly HostAction[];
-  /** What `status` asks the host; absent: nothing. */
-  readonly checks?: readonly HostCheck[];
-}
-
-/** `name` is made of the path, and is that of no other file of the release. */
-export interface HostFileTemplate extends FileTemplate {
-  /** Absolute path on the host. */
-  readonly path: string;
-  readonly action?: string;
-}
-
-export interface HostAction {
-  readonly name: string;
-  /** Program and arguments; must succeed before any action is applied. */
-  readonly check?: readonly string[];
-  readonly apply: readonly string[];
-  /** For each of the two. */
-  readonly timeoutSeconds: number;
-}
-
-/** Ends with 0 where all is well, else says on each line one thing that is not. */
-export interface HostCheck {
-  readonly name: string;
-  readonly command: readonly string[];
-}
 
 export interface RolloutPolicy {
   /** Which versions of the recipe may run where this one is rolled out: a range in the manner of npm; absent: any. */

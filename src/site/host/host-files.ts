@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { HostAction, HostCheck, HostFileTemplate, HostPolicy } from '../model.ts';
+import type { HostAction, HostCheck, HostFileTemplate, HostPolicy } from './host-policy.ts';
 import { adoptFailure } from '../recipe/components.ts';
 import type { Surroundings } from '../recipe/conditions.ts';
 import type { RecipeInput } from '../schema/recipe-schema.ts';
