@@ -89,5 +89,5 @@ rename_fault() {
 # Its container outlives an updater that is killed.
 end_rename() {
   rename_container=$(project_of "$j_id")-rename-data
-  docker rm -f "$rename_container" >/dev/null 2>&1 || :
+  remove_container "$rename_container" || :
 }

@@ -58,7 +58,7 @@ remove_unstarted() {
     { all[$1]++ }
     $3 == "created" { found[$1] = found[$1] $2 "\n"; unstarted[$1]++ }
     END { for (service in found) if (unstarted[service] < all[service]) printf "%s", found[service] }' >"$scratch/unstarted"
-  while IFS= read -r container; do docker rm "$container" >/dev/null 2>&1; done <"$scratch/unstarted"
+  while IFS= read -r container; do remove_container "$container"; done <"$scratch/unstarted"
 }
 
 may_resume() {

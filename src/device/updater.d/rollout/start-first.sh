@@ -81,7 +81,7 @@ prove_container() {
 }
 
 container_well() {
-  beside_problem=$(docker inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.RestartCount}}' "$1" 2>/dev/null)
+  beside_problem=$(container_state "$1")
   case $beside_problem in 'running - 0' | 'running healthy 0') return 0 ;; esac
   beside_problem="its container is ${beside_problem:-gone}"
   return 1
@@ -132,15 +132,6 @@ remove_surplus() {
       { score = ($6 == hash) * 2 + ($2 == "running"); if (score > best || NR == 1) { best = score; container = $1 } } END { print container }')
     keep_container "$1" "$surplus" "$kept" || return 1
   done <"$scratch/surplus"
-}
-
-# The first port that a container really has on the host, and the two that it may have, `8081-8082`.
-published_port() {
-  docker inspect -f '{{range .NetworkSettings.Ports}}{{range .}}{{println .HostPort}}{{end}}{{end}}' "$1" 2>/dev/null | head -n 1
-}
-
-published_range() {
-  docker inspect -f '{{range .HostConfig.PortBindings}}{{range .}}{{println .HostPort}}{{end}}{{end}}' "$1" 2>/dev/null | head -n 1
 }
 
 # point_proxy SERVICE CONTAINER: a service without a published port is found by its name, and needs no pointing.

@@ -1,11 +1,18 @@
 # shellcheck shell=sh
-# The Docker engine and Compose: what runs, stopping and starting. Every function here has its like in engine/none.
+# The Docker engine and Compose: what runs, stopping and starting. Every function here has its like in engine/none,
+# but those of start-first services, for which no plan of a host without an engine may ask.
 
 # compose ID ARGS: Compose on the files of that release; it never builds, pulls or asks.
 compose() {
   compose_id=$1
   shift
-  compose_program --project-name "$(project_of "$compose_id")" --file "$(release_dir "$compose_id")/compose.yaml" "$@" </dev/null
+  # shellcheck disable=SC2046
+  $(compose_words "$compose_id") "$@" </dev/null
+}
+
+# compose_words ID: the beginning of such a command line, for programs that cannot run a function of ours.
+compose_words() {
+  printf '%s --project-name %s --file %s/compose.yaml' "$(compose_program)" "$(project_of "$1")" "$(release_dir "$1")"
 }
 
 check_services() {
@@ -26,7 +33,8 @@ engine_version() {
 }
 
 compose_version() {
-  compose_program version --short 2>/dev/null
+  # shellcheck disable=SC2046
+  $(compose_program) version --short 2>/dev/null
 }
 
 # containers_of ID: service, container, state, health (or `-`), restart count, restart policy, Compose's hash, exit status.
@@ -101,6 +109,20 @@ take_down() {
   compose "$1" down --remove-orphans
 }
 
+# container_state CONTAINER: its status, its health or `-`, and how often it was restarted.
+container_state() {
+  docker inspect -f '{{.State.Status}} {{if .State.Health}}{{.State.Health.Status}}{{else}}-{{end}} {{.RestartCount}}' "$1" 2>/dev/null
+}
+
+# The first port that a container really has on the host, and the two that it may have, `8081-8082`.
+published_port() {
+  docker inspect -f '{{range .NetworkSettings.Ports}}{{range .}}{{println .HostPort}}{{end}}{{end}}' "$1" 2>/dev/null | head -n 1
+}
+
+published_range() {
+  docker inspect -f '{{range .HostConfig.PortBindings}}{{range .}}{{println .HostPort}}{{end}}{{end}}' "$1" 2>/dev/null | head -n 1
+}
+
 # container_log CONTAINER LINES
 container_log() {
   docker logs --tail "$2" "$1" 2>&1
@@ -115,14 +137,15 @@ watch_health() {
   watching=$!
 }
 
-# run_in_service SECONDS ID SERVICE COMMAND...: `timeout` cannot run a function of ours, so Compose's command line stands here once more.
+# run_in_service SECONDS ID SERVICE COMMAND...
 run_in_service() {
   exec_seconds=$1 exec_id=$2 exec_service=$3
   shift 3
   if [ -n "${probe_container:-}" ]; then
     set -- docker exec "$probe_container" "$@"
   else
-    set -- docker compose --project-name "$(project_of "$exec_id")" --file "$(release_dir "$exec_id")/compose.yaml" exec -T "$exec_service" "$@"
+    # shellcheck disable=SC2046
+    set -- $(compose_words "$exec_id") exec -T "$exec_service" "$@"
   fi
   timeout -k 2 "$exec_seconds" "$@"
 }

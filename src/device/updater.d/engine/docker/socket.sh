@@ -35,11 +35,11 @@ engine_root() {
   engine_info | engine_text DockerRootDir
 }
 
-# compose_program ARGS: the plugin itself where it lies as `docker` looks for it (docker/cli, cli-plugins/manager), because
-# `docker compose` starts two large programs after each other.
+# The words that run Compose: the plugin itself where it lies as `docker` looks for it (docker/cli, cli-plugins/manager),
+# because `docker compose` starts two large programs after each other.
 compose_program() {
   for plugins in "$HOME/.docker" /usr/local/lib/docker /usr/local/libexec/docker /usr/lib/docker /usr/libexec/docker; do
-    [ ! -x "$plugins/cli-plugins/docker-compose" ] || { "$plugins/cli-plugins/docker-compose" "$@"; return; }
+    [ ! -x "$plugins/cli-plugins/docker-compose" ] || { echo "$plugins/cli-plugins/docker-compose"; return; }
   done
-  docker compose "$@"
+  echo docker compose
 }
