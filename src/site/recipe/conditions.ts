@@ -5,7 +5,7 @@ import type { Problems } from '../yaml/problems.ts';
 import { lastFirst, type Path } from '../yaml/source-document.ts';
 import { adoptFailure } from './components.ts';
 
-/** The lists and maps of a recipe whose entries may have a `when`. */
+/** The lists and maps of a recipe whose entries may have a `when`; the probes of each service besides. */
 const conditional: readonly Path[] = [
   ['components'],
   ['files'],
@@ -54,7 +54,7 @@ export function holds(condition: Condition, at: Path, { engine, scope, problems 
 export function narrowRecipe(recipe: RecipeInput, surroundings: Surroundings): RecipeInput {
   const { problems } = surroundings;
   const unwanted: Path[] = [];
-  for (const path of conditional) {
+  for (const path of [...conditional, ...recipe.rollout.services.map((_, index) => ['rollout', 'services', index, 'probes'])]) {
     for (const [key, entry] of entriesOf(valueAt(recipe, path))) {
       const at = [...path, key];
       const condition = valueAt(entry, ['when']) as Condition | undefined;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { when as condition } from './recipe/condition.ts';
 import { port as portNumber, text } from './words.ts';
 
 const jsonPath = /^[^.\s]+(\.[^.\s]+)*$/;
@@ -7,6 +8,7 @@ const port = z
   .union([portNumber, z.string().regex(/\{\{.*\}\}/)])
   .describe('Port number, or a template that renders to one: `{{ client_port }}`.');
 const host = z.string().min(1).default('127.0.0.1').describe('Address, as the device itself sees it.');
+const when = condition.optional();
 const json = z
   .strictObject({
     path: text(
@@ -25,10 +27,11 @@ const json = z
 /** The probes of the gate; texts may be templates. */
 export const probe = z
   .discriminatedUnion('type', [
-    z.strictObject({ type: z.literal('tcp').describe('A TCP connection opens.'), host, port }).describe('A TCP connection opens.'),
+    z.strictObject({ type: z.literal('tcp').describe('A TCP connection opens.'), when, host, port }).describe('A TCP connection opens.'),
     z
       .strictObject({
         type: z.literal('http').describe('A GET request gets the expected status.'),
+        when,
         url: z.string().min(1).describe('URL to get, as the device itself sees it.'),
         status: z.int().min(100).max(599).default(200).describe('Status that it must answer.'),
         json: json.optional(),
@@ -37,6 +40,7 @@ export const probe = z
     z
       .strictObject({
         type: z.literal('xmpp').describe('Stream, STARTTLS and TLS succeed and SASL mechanisms are offered (RFC 6120).'),
+        when,
         host,
         port,
         domain: z.string().min(1).default('{{ site.domain }}').describe('Domain that the stream is opened to.'),
@@ -45,6 +49,7 @@ export const probe = z
     z
       .strictObject({
         type: z.literal('tls').describe('A TLS handshake succeeds with a certificate that fits.'),
+        when,
         host,
         port,
         starttls: z.enum(['none', 'xmpp', 'smtp']).default('none').describe('What is spoken before TLS begins; `none` is TLS from the first byte.'),
@@ -56,6 +61,7 @@ export const probe = z
     z
       .strictObject({
         type: z.literal('command').describe('A command in the container ends with exit status 0.'),
+        when,
         command: z.array(z.string()).min(1).describe('Program and arguments.'),
       })
       .describe('A command in the container ends with exit status 0.'),

@@ -98,7 +98,7 @@ export class SourceDocument implements PlacedDocument {
 
 /** Entries of a list from the end, so that taking one out moves none of the others. */
 export function lastFirst(paths: readonly Path[]): readonly Path[] {
-  return paths.toSorted((a, b) => Number(b.at(-1)) - Number(a.at(-1)));
+  return paths.toSorted((a, b) => b.length - a.length || Number(b.at(-1)) - Number(a.at(-1)));
 }
 
 /** @throws ShipError E_MISSING_FILE with the given remedy, exit status 2 */

@@ -1,11 +1,12 @@
 import test from 'ava';
+import type { Recipe } from '../../../src/site/model.ts';
 import { renderDeployment } from '../../../src/site/render.ts';
 import { loadParts, placeIn, problemsOf, type RecipeParts } from '../../support/site/recipe-site.ts';
 
 const parts: RecipeParts = {
   components: '  web: {image: example/web, version: 1.0.0, source: content, dockerfile: Dockerfile, when: web}\n',
   variables: '  web: {type: boolean, description: Whether there are pages., default: false}\n  port: {type: port, description: Port., default: 5222}\n',
-  services: '    - {name: page, component: web, when: web, maintenancePage: sorry.html}\n    - {name: bot, component: server, restartAfter: [server, page]}\n',
+  services: '    - {name: page, component: web, when: web, maintenancePage: sorry.html}\n    - {name: bot, component: server, restartAfter: [server, page], probes: [{type: tcp, port: 1, when: web}, {type: tcp, port: 2}, {type: tcp, port: 3, when: false}]}\n',
   top: `files:
   sorry.html: {template: sorry.html, when: web}
   always.conf: {template: always.conf}
@@ -19,11 +20,16 @@ os:
 };
 const os = "os: {authorizedKeys: ['ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl me']}\n";
 
+function portsOfProbes({ rollout: { services } }: Recipe): (number | undefined)[][] {
+  return services.map(({ probes }) => probes.map((probe) => ('port' in probe ? probe.port : undefined)));
+}
+
 test('what is not wanted is not there', async (t) => {
   const { recipe, site } = await loadParts(t, { ...parts, site: os });
   t.deepEqual(recipe.components.map(({ name }) => name), ['server']);
   t.deepEqual(recipe.files.map(({ name }) => name), ['always.conf']);
   t.deepEqual(recipe.rollout.services.map(({ name, restartAfter }) => [name, restartAfter]), [['server', undefined], ['bot', ['server']]]);
+  t.deepEqual(portsOfProbes(recipe), [[], [2]]);
   t.deepEqual(recipe.data.volumes, ['data']);
   t.deepEqual(recipe.packages, ['curl', 'dnsmasq']);
   t.deepEqual(site.os?.packages, ['curl', 'dnsmasq']);
@@ -36,6 +42,7 @@ test('what is wanted is there as if it had no condition', async (t) => {
   const { recipe, site } = deployment;
   t.deepEqual(recipe.components.map(({ name }) => name), ['server', 'web']);
   t.deepEqual(recipe.rollout.services.map(({ name, restartAfter }) => [name, restartAfter]), [['server', undefined], ['page', undefined], ['bot', ['server', 'page']]]);
+  t.deepEqual(portsOfProbes(recipe), [[], [], [1, 2]]);
   t.deepEqual(recipe.packages, ['curl', 'nginx']);
   t.deepEqual(site.os?.ports.map(({ port }) => port), [80, 5222]);
   const { files } = await renderDeployment(deployment, new Map([['server', 'a:1'], ['web', 'b:1']]));
