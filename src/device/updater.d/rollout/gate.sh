@@ -26,8 +26,8 @@ gate() {
     sleep 1
   done
   hide_maintenance
-  # At the first boot of a card nobody watches, and there is nothing to go back to.
-  [ "$logged_verb $j_from" != 'boot -' ] || return 0
+  # Nobody watches there, and there is nothing to go back to.
+  ! is_first_boot || return 0
   soak "$1" "${soak_seconds:-0}"
 }
 
