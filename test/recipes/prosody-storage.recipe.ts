@@ -53,3 +53,28 @@ for (const [storage, find] of Object.entries(storages)) {
     }
   });
 }
+
+test.serial('a database that does not answer fails the gate, although Prosody starts; the release before goes on', async (t) => {
+  t.timeout(20 * 60_000);
+  const directory = await temporaryDirectory('prosody-database');
+  const chat = await NativeChat.create(directory, 'database');
+  try {
+    const site = { profile: 'basic', domain, variables: { federation: false } };
+    await chat.update('1.0.0', site);
+    await chat.addAccounts(people);
+    const password = `${directory}/password`;
+    await writeFile(password, 'nobody asks for it\n', { mode: 0o600 });
+    const release = await chat.release('1.0.1', {
+      ...site,
+      variables: { ...site.variables, storage: 'postgresql', database_host: '127.0.0.1' },
+      secrets: { database_password: { file: password } },
+    });
+    const { exitCode, stderr } = await chat.ship(['update', 'database', '--release', release]);
+    t.is(exitCode, 4, stderr);
+    t.regex(stderr, /E_GATE/);
+    t.regex(stderr, /prosodyctl shell user list example\.org/);
+    t.regex((await chat.ship(['account', 'list', 'database', domain])).stdout, /anna@example\.org/);
+  } finally {
+    await chat.host.destroy();
+  }
+});

@@ -42,12 +42,17 @@ export class NativeChat {
     return result;
   }
 
-  /** Builds a release of a site of the recipe as it is, rolls it out, and returns its folder. */
-  async update(version: string, site: Readonly<Record<string, unknown>>): Promise<string> {
+  /** Builds a release of a site of the recipe as it is, and returns its folder. */
+  async release(version: string, site: Readonly<Record<string, unknown>>): Promise<string> {
     const file = path.join(this.#directory, 'prose-ship.yaml');
     await writeFile(file, stringify({ schema: 1, name: 'chat', recipe: 'prosody', platforms: [nativePlatform], ...site, version }));
     await this.succeed(['release', '--config', file, '--output', path.join(this.#directory, 'build')]);
-    const release = path.join(this.#directory, `build/release/chat-${version}`);
+    return path.join(this.#directory, `build/release/chat-${version}`);
+  }
+
+  /** The same, and rolls it out. */
+  async update(version: string, site: Readonly<Record<string, unknown>>): Promise<string> {
+    const release = await this.release(version, site);
     await this.succeed(['update', this.host.name, '--release', release]);
     return release;
   }
