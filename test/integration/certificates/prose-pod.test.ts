@@ -113,7 +113,7 @@ test.serial('another name that the authority refuses leaves what is there, and i
   t.is(refused.exitCode, 1);
   t.regex(refused.stderr, /^no certificate for prose\.example\.org board\.example\.org; what was there stays\. More in \/var\/log\/letsencrypt\/letsencrypt\.log$/m);
   t.is((await shown('prose.example.org')).serialNumber, before.serialNumber);
-  t.deepEqual(await complaints(), ['nginx shows for board.example.org a certificate that does not cover it, but: admin.prose.example.org, prose.example.org']);
+  t.regex((await complaints()).join('\n'), /^nginx shows for board\.example\.org a certificate that does not cover it, but: (?:(?:admin\.)?prose\.example\.org(?:, )?){2}$/);
   await acme.setNames([...forDomain, 'prose.example.org', 'board.example.org']);
   await succeeds(t, `${script} issue`);
   t.deepEqual(covered(await shown('board.example.org', before.serialNumber)), ['board.example.org', 'prose.example.org']);

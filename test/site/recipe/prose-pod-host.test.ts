@@ -163,7 +163,7 @@ test('a server that does not run gets its certificate from the next run', async 
   t.deepEqual((await host.take('told')).filter((line) => line.startsWith('Prosody')), ['Prosody reload']);
 });
 
-test('a refusal keeps what was there, says where more is, and keeps nothing from the other certificate', async (t) => {
+test('a refusal keeps what was there, says where more is, and holds the other certificate up in nothing', async (t) => {
   const host = await StandInHost.create();
   await host.setNames(everyName.slice(0, 3));
   await host.succeed(t, 'issue');
