@@ -146,6 +146,7 @@ test.serial('a server that starts says 425, and serves nobody until the api has 
 test.serial('nginx of the host serves the pages, and a renewed certificate reaches Prosody under its own user', async (t) => {
   t.timeout(5 * 60_000);
   const put = async (name: string, target: string) => pi.exec(`mkdir -p $(dirname ${target}) && cat >${target} && chmod 0755 ${target}`, { input: await readFile(path.join(golden, name)) });
+  await put('usr-local-sbin-prose-shown-certificate', '/usr/local/sbin/prose-shown-certificate');
   await put('usr-local-sbin-prose-certificates', '/usr/local/sbin/prose-certificates');
   await put('etc-letsencrypt-renewal-hooks-deploy-prose', '/etc/letsencrypt/renewal-hooks/deploy/prose');
   await put('etc-nginx-conf.d-prose.conf', '/etc/nginx/conf.d/prose.conf');

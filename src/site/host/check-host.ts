@@ -1,8 +1,7 @@
-import path from 'node:path';
+import { findTemplate, missingTemplateRemedy } from '../recipe/locate-recipe.ts';
 import type { RecipeInput } from '../schema/recipe-schema.ts';
 import { suggest } from '../yaml/nearest.ts';
 import type { Problems } from '../yaml/problems.ts';
-import { kindOf } from '../yaml/source-document.ts';
 
 /** What `host` names must be there, and every action must have something that it follows. */
 export async function checkHost({ host }: RecipeInput, directory: string, problems: Problems): Promise<void> {
@@ -10,8 +9,8 @@ export async function checkHost({ host }: RecipeInput, directory: string, proble
   const names = host.actions.map(({ name }) => name);
   for (const [index, { template, action }] of host.files.entries()) {
     const at = ['host', 'files', index];
-    if ((await kindOf(path.resolve(directory, template))) !== 'file') {
-      problems.add([...at, 'template'], 'E_MISSING_FILE', `The template '${template}' does not exist`, 'Paths are relative to recipe.yaml.');
+    if (!(await findTemplate(directory, template))) {
+      problems.add([...at, 'template'], 'E_MISSING_FILE', `The template '${template}' does not exist`, missingTemplateRemedy);
     }
     if (action !== undefined && !names.includes(action)) {
       problems.add([...at, 'action'], 'E_UNKNOWN_ACTION', `There is no action '${action}'`, suggest(action, names, 'Actions'));

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { HostAction, HostCheck, HostFileTemplate, HostPolicy } from './host-policy.ts';
 import { adoptFailure } from '../recipe/components.ts';
 import type { Surroundings } from '../recipe/conditions.ts';
+import { findTemplate } from '../recipe/locate-recipe.ts';
 import type { RecipeInput } from '../schema/recipe-schema.ts';
 import { keyName, type Problems } from '../yaml/problems.ts';
 import type { Path } from '../yaml/source-document.ts';
@@ -33,7 +34,7 @@ export async function makeHostPolicy({ host, files }: RecipeInput, surroundings:
     made.push({
       name,
       path: target,
-      template: path.resolve(recipeDirectory, template),
+      template: (await findTemplate(recipeDirectory, template)) ?? path.resolve(recipeDirectory, template),
       mode: Number.parseInt(mode, 8),
       uid,
       gid,

@@ -10,6 +10,7 @@ import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
 import { namesOf } from './conditions.ts';
 import { checkKnownVersions } from './known-versions.ts';
+import { findTemplate, missingTemplateRemedy } from './locate-recipe.ts';
 import { checkProfiles, isSettledByProfiles } from './profiles.ts';
 import { checkDefinitions } from './variable-definitions.ts';
 
@@ -87,8 +88,8 @@ async function checkFiles(recipe: RecipeInput, directory: string, problems: Prob
     missing(['compose'], 'Compose template', recipe.compose, 'Write it beside recipe.yaml; paths are relative to that.');
   }
   for (const [name, { template }] of Object.entries(recipe.files)) {
-    if ((await kindOf(path.resolve(directory, template))) === 'file') continue;
-    missing(['files', name, 'template'], 'template', template, 'Paths are relative to recipe.yaml.');
+    if (await findTemplate(directory, template)) continue;
+    missing(['files', name, 'template'], 'template', template, missingTemplateRemedy);
   }
   for (const [name, { dockerfile, source }] of Object.entries(recipe.components)) {
     const at = ['components', name];

@@ -59,7 +59,7 @@ export type VariableDefinition = z.output<typeof variable>;
 
 const file = z
   .strictObject({
-    template: z.string().min(1).describe('Path of the template, relative to this file.'),
+    template: z.string().min(1).describe('Path of the template, relative to this file; or below `shared/` of prose-ship\'s recipes.'),
     mode: fileMode.default('0644').describe('Permissions on the host, octal and in quotes.'),
     owner: fileOwner.default('0:0').describe('Owner on the host as UID:GID, in quotes.'),
     when: when.optional(),

@@ -51,6 +51,26 @@ test('a file that is not wanted is not there, its action is', async (t) => {
   t.deepEqual(recipe.host?.actions.map(({ name }) => name), ['nginx', 'timers'], 'when the file goes, nginx must hear of it');
 });
 
+test('templates that recipes have in common are taken by name; one of the recipe\'s own goes before', async (t) => {
+  const own: RecipeParts = {
+    top: `files: {deploy-hook: {template: shared/deploy-hook.sh.liquid}}
+host:
+  files:
+    - {path: /etc/own/hook, template: shared/deploy-hook.sh.liquid}
+    - {path: /etc/own/other, template: shared/other}
+`,
+    files: { 'shared/other': 'own\n' },
+  };
+  const render = async (more: RecipeParts['files']) => {
+    const { files, hostFiles } = await renderDeployment(await loadParts(t, { ...own, files: { ...own.files, ...more } }), references);
+    return [...files, ...hostFiles].map(({ content }) => content.toString());
+  };
+  const [mounted = '', laid = '', other] = await render({});
+  t.regex(laid, /^exec \/usr\/local\/sbin\/demo-certificates deploy /m);
+  t.deepEqual([mounted, other], [laid, 'own\n']);
+  t.deepEqual(await render({ 'shared/deploy-hook.sh.liquid': 'my own\n' }), ['my own\n', 'my own\n', 'own\n']);
+});
+
 const mistakes: Record<string, { from: string; to: string; code: string; at: string; remedy: RegExp; message?: RegExp }> = {
   'a relative path': { from: '/etc/own/plain.conf', to: 'etc/own/plain.conf', code: 'E_BAD_PATH', at: 'etc/own/plain.conf', remedy: /Begin it with a slash/ },
   'a path that climbs': { from: '/etc/own/plain.conf', to: '/etc/own/../passwd', code: 'E_BAD_PATH', at: '/etc/own/..', remedy: /Without `\.`/ },
@@ -64,6 +84,7 @@ const mistakes: Record<string, { from: string; to: string; code: string; at: str
   'a file below a file': { from: '/etc/own/plain.conf', to: '/etc/systemd', code: 'E_BAD_PATH', at: '/etc/systemd/system/ddns@.timer', remedy: /Rename/, message: /cannot both be files/ },
   'a check twice': { from: 'name: clock', to: 'name: pages', code: 'E_DUPLICATE', at: 'pages, command: [timedatectl]', remedy: /Remove one/ },
   'a missing template': { from: 'template: timer', to: 'template: timr', code: 'E_MISSING_FILE', at: 'timr', remedy: /relative to recipe\.yaml/ },
+  'a missing shared template': { from: 'template: timer', to: 'template: shared/timer', code: 'E_MISSING_FILE', at: 'shared/timer', remedy: /`shared\/` may also be one of prose-ship's own/ },
   'an unknown action': { from: 'action: timers', to: 'action: timer', code: 'E_UNKNOWN_ACTION', at: 'timer}\n  actions', remedy: /Did you mean 'timers'\?/ },
   'an action twice': { from: '{name: timers, apply: [', to: '{name: nginx, apply: [', code: 'E_DUPLICATE', at: 'nginx, apply', remedy: /Remove one/ },
   'an action that nothing needs': { from: ', action: timers', to: '', code: 'E_UNUSED_ACTION', at: 'timers, apply', remedy: /Name it as `action`/ },

@@ -1,8 +1,10 @@
-import { readFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import { createContext } from '../../../src/context.ts';
+import { loadDeployment } from '../../../src/site/load.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 import { fixtures, problemsOf, staticWebSite as site } from '../temporary-site.ts';
-
 
 interface Spoilt {
   /** Text of the fixture's recipe.yaml and what stands there instead. */
@@ -72,6 +74,20 @@ test('refuses a password on a command line', async (t) => {
   t.deepEqual(problems.map(({ code }) => code), ['E_UNKNOWN_SERVICE', 'E_SECRET_IN_ARGUMENTS']);
   t.regex(problems[0]?.remedy ?? '', /Did you mean 'page'\?/);
   t.regex(problems[1]?.remedy ?? '', /standard input/);
+});
+
+test('a copy of a built-in recipe holds anywhere', async (t) => {
+  const directory = await temporaryDirectory('copied-recipe');
+  const recipes = path.resolve(import.meta.dirname, '../../../recipes');
+  for (const [recipe, fixture] of [['prosody', 'prosody-public'], ['prose-pod', 'prose-pod']] as const) {
+    await cp(path.join(recipes, recipe), path.join(directory, recipe), { recursive: true });
+    const text = await readFile(path.join(fixtures, `${fixture}.yaml`), 'utf8');
+    const file = path.join(directory, `${fixture}.yaml`);
+    await writeFile(file, text.replace(`recipe: ${recipe}`, `recipe: ./${recipe}`).replaceAll('../../stand-ins', path.resolve(fixtures, '../../stand-ins')));
+    const { recipe: loaded } = await loadDeployment(createContext(), file);
+    t.is(loaded.directory, path.join(directory, recipe));
+    t.true(loaded.host?.files.some(({ template }) => template === path.join(recipes, 'shared/deploy-hook.sh.liquid')));
+  }
 });
 
 function lineAndColumn(text: string, at: string): string {

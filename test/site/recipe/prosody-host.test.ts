@@ -101,10 +101,10 @@ test('the authority of an intranet signs, keeps what is good, signs anew what is
   await mkdir(at('bin'));
   // The engine's part: what runs in the container runs here, with its folder of certificates in another place.
   const docker = 'case $1 in ps) echo server && exit ;; esac\nshift\n[ "$1" != -i ] || shift\nshift\ncount=$#\nfor word; do set -- "$@" "$(printf %s "$word" | sed "s:/var/lib/prosody/certs:$CERTS:")"; done\nshift "$count"\nexec "$@"\n';
-  for (const [name, text] of Object.entries({ docker, nginx: 'exit 0\n', authority: `exec dash ${path.join(goldenDirectory, 'prosody-intranet', 'usr-local-sbin-office-authority')} "$@"\n`, prosodyctl: 'echo "$*" >>"$CERTS/../reloads"\n' })) {
+  for (const [name, text] of Object.entries({ docker, nginx: 'exit 0\n', authority: `exec dash ${path.join(goldenDirectory, 'prosody-intranet', 'usr-local-sbin-office-authority')} "$@"\n`, prosodyctl: 'echo "$*" >>"$CERTS/../reloads"\n', shown: `exec dash ${path.join(goldenDirectory, 'prosody-intranet', 'usr-local-sbin-office-shown-certificate')} "$@"\n` })) {
     await writeFile(at('bin', name), `#!/bin/sh\n${text}`, { mode: 0o755 });
   }
-  const env = { PATH: `${at('bin')}:${process.env['PATH'] ?? ''}`, CERTS: at('certs'), PROSE_TLS: at('tls'), PROSE_AUTHORITY: at('authority'), PROSE_AUTHORITY_PROGRAM: at('bin', 'authority'), PROSE_WEB_ROOT: at('web') };
+  const env = { PATH: `${at('bin')}:${process.env['PATH'] ?? ''}`, CERTS: at('certs'), PROSE_TLS: at('tls'), PROSE_AUTHORITY: at('authority'), PROSE_AUTHORITY_PROGRAM: at('bin', 'authority'), PROSE_WEB_ROOT: at('web'), PROSE_SHOWN_CERTIFICATE: at('bin', 'shown') };
   const issue = () => run('dash', [path.join(goldenDirectory, 'prosody-intranet', 'usr-local-sbin-office-certificates'), 'issue'], env);
   const first = await issue();
   t.is(first.code, 0, first.stderr);

@@ -90,11 +90,11 @@ export class AcmeHost {
     }
   }
 
-  /** Lays the host files that the recipe prosody renders for a site named `chat`, as an update does; returns their paths. */
-  async layFiles(site: string): Promise<string[]> {
+  /** Lays the host files that a recipe renders for a site named `chat`, as an update does; returns their paths. */
+  async layFiles(site: string, recipe = 'prosody'): Promise<string[]> {
     const folder = await temporaryDirectory('acme-site');
     const file = path.join(folder, 'prose-ship.yaml');
-    await writeFile(file, `schema: 1\nname: chat\nversion: 1.0.0\nrecipe: prosody\n${site}`);
+    await writeFile(file, `schema: 1\nname: chat\nversion: 1.0.0\nrecipe: ${recipe}\n${site}`);
     const deployment = await loadDeployment(createContext(), file);
     const references = new Map(deployment.recipe.components.map(({ name, repository, version }) => [name, `${repository}:${version}-0123456789ab`]));
     const { hostFiles } = await renderDeployment(deployment, references);

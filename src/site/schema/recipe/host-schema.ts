@@ -30,7 +30,7 @@ const command = z.array(z.string().min(1)).min(1);
 const hostFile = z
   .strictObject({
     path: z.string().min(1).describe('Absolute path on the host; may be a template.'),
-    template: z.string().min(1).describe('Path of the template, relative to this file.'),
+    template: z.string().min(1).describe('Path of the template, relative to this file; or below `shared/` of prose-ship\'s recipes.'),
     mode: fileMode.default('0644').describe('Permissions, octal and in quotes.'),
     owner: fileOwner.default('0:0').describe('Owner as UID:GID, in quotes.'),
     action: actionName.optional().describe('The action that follows when the file changed, came or went.'),
