@@ -82,11 +82,12 @@ step_back() {
 
 journal_write() {
   # Without a journal nothing may go on: the next step would act on a state that a power cut forgets.
-  if ! { write_journal || { free_reserve && write_journal; }; }; then
+  until write_journal; do
+    spend_reserve && continue
     log_error E_JOURNAL "the journal $JOURNAL cannot be written"
     log_line "end${TAB}1"
     exit 1
-  fi
+  done
 }
 
 # It takes the place of the one before the last: on a full disk there is still room for that.

@@ -198,7 +198,7 @@ revert() {
   interrupted=
   [ -z "$error_code" ] || j_code=$error_code
   journal_intend rolled-back
-  free_reserve
+  spend_reserve
   # It may have been the engine that failed; whoever watches over it starts it again.
   wait_for_engine
   harmless_hooks before-rollback
@@ -207,8 +207,12 @@ revert() {
     reverted=$?
   else
     log_warning "going back to release $j_from"
-    return_to_previous
-    reverted=$?
+    reverted=0
+    until return_to_previous; do
+      if disk_is_full && spend_reserve; then log_warning "the disk is full; once more, with the rest of what was set aside" && continue; fi
+      reverted=1
+      break
+    done
   fi
   if [ "$reverted" -ne 0 ]; then
     log_error E_ROLLBACK_FAILED "the way back to release $j_from did not end well; the next boot or run tries again"

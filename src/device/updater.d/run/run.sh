@@ -18,6 +18,7 @@ run_logged() {
   if take_lock "$run"; then
     # Holding the lock, any other run's scratch space is a killed one's.
     find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'updater-run.*' -exec rm -rf {} +
+    rm -f "$JOURNAL.new"
     make_scratch run
     logged_verb=$(printf '%s' "$1" | tr - _)
     shift

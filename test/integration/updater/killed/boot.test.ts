@@ -35,7 +35,7 @@ for (const [index, state] of rolloutStates.entries()) {
     t.like(journal, { id, state: failing ? 'rolled-back' : 'committed', next: '-' });
     t.is(await device.answer(), failing ? '6.8.0' : content);
     t.is((await device.inventory()).currentId === id, !failing);
-    t.is((await device.host.exec(`ls -d /tmp/updater-* ${devicePaths.stateDirectory}/reserve`)).stdout, '', 'neither scratch space nor what was set aside stays');
+    t.is((await device.host.exec(`ls -d /tmp/updater-* ${devicePaths.stateDirectory}/reserve*`)).stdout, '', 'neither scratch space nor what was set aside stays');
   });
 }
 

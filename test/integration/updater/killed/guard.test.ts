@@ -39,7 +39,7 @@ for (const state of ['verified', 'stopped', 'started', 'committed'] as const) {
     t.not(await device.answer(), before);
     t.is(await device.answer(), content);
     t.regex(await device.read(`${devicePaths.stateDirectory}/audit.log`), new RegExp(`\tanna\tboot\tdone\tseconds=\\d+ .*to=${id} log=\\S+\n$`));
-    t.is((await device.host.exec(`ls -d /tmp/updater-* ${devicePaths.stateDirectory}/reserve`)).stdout, '');
+    t.is((await device.host.exec(`ls -d /tmp/updater-* ${devicePaths.stateDirectory}/reserve*`)).stdout, '');
   });
 }
 
