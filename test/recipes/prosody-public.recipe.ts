@@ -94,7 +94,8 @@ test.serial('a file goes up and comes down through nginx; one that is too large 
   t.regex(got.stdout, /^HTTP\/\S+ 200[^]*^server: nginx\r$/im);
   t.is(await sha256Of(file), String(sent['sha256']));
   t.regex(String((await laptop.xmpp('upload', { people: [anna], name: 'film', size: 50 * 1024 * 1024 + 1 }))['error']), /FileTooBig/);
-  const forged = await laptop.run(['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', '-T', file, url]);
+  // A few bytes: with more on their way, nginx may only see that Prosody closes, and says 502.
+  const forged = await laptop.run(['curl', '-sS', '-o', '/dev/null', '-w', '%{http_code}', '-X', 'PUT', '-d', 'forged', url]);
   t.regex(forged.stdout, /^40[13]$/);
 });
 
