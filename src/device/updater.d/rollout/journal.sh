@@ -13,6 +13,7 @@ j_from=-          # release to go back to; `-`: there was none
 j_changed=        # services to replace, in start order, separated by spaces
 j_snapshot=no     # yes: snapshots/ID holds the data as it was before this release
 j_restore=-       # release whose snapshot is put in place before the start (rollback to an older data version)
+j_placed=-        # data in place for what starts next: that of a copy by its release, `renamed`, or `-` as it was found
 j_rename=no       # yes: it was asked for that data is renamed, and the release needs that
 j_resumes=0       # how often a boot or a later run took this rollout up again
 j_code=-          # error code behind a failure or rollback
@@ -32,7 +33,7 @@ journal_load() {
 # read_journal FILE: fails for one that is not whole; the last line, `time`, tells that it is.
 read_journal() {
   [ -f "$1" ] || return 1
-  j_id=- j_goal=- j_state=- j_next=- j_from=- j_changed='' j_snapshot=no j_restore=- j_rename=no j_resumes=0 j_code=- j_time=
+  j_id=- j_goal=- j_state=- j_next=- j_from=- j_changed='' j_snapshot=no j_restore=- j_placed=- j_rename=no j_resumes=0 j_code=- j_time=
   while IFS=$TAB read -r key value; do
     case $key in
       id) j_id=$value ;;
@@ -43,6 +44,7 @@ read_journal() {
       changed) j_changed=$value ;;
       snapshot) j_snapshot=$value ;;
       restore) j_restore=$value ;;
+      placed) j_placed=$value ;;
       rename) j_rename=$value ;;
       resumes) j_resumes=$value ;;
       code) j_code=$value ;;
@@ -96,7 +98,7 @@ write_journal() {
   {
     printf 'format\t1\nid\t%s\ngoal\t%s\nstate\t%s\nnext\t%s\n' "$j_id" "$j_goal" "$j_state" "$j_next"
     printf 'from\t%s\nchanged\t%s\nsnapshot\t%s\nrestore\t%s\n' "$j_from" "$j_changed" "$j_snapshot" "$j_restore"
-    printf 'rename\t%s\nresumes\t%s\ncode\t%s\ntime\t%s\n' "$j_rename" "$j_resumes" "$j_code" "$(date +%s)"
+    printf 'placed\t%s\nrename\t%s\nresumes\t%s\ncode\t%s\ntime\t%s\n' "$j_placed" "$j_rename" "$j_resumes" "$j_code" "$(date +%s)"
   } >"$JOURNAL.new" &&
     sync "$JOURNAL.new" && { [ ! -f "$JOURNAL" ] || ln -f "$JOURNAL" "$JOURNAL.last"; } &&
     mv -f "$JOURNAL.new" "$JOURNAL" && sync "$STATE_DIR"
@@ -105,7 +107,7 @@ write_journal() {
 # journal_begin ID GOAL RESTORE RENAME: a new operation on an uploaded release.
 journal_begin() {
   j_id=$1 j_goal=$2 j_state=uploaded j_next=verified
-  j_from=$(link_id current) j_changed='' j_snapshot=no j_restore=$3 j_rename=${4:-no} j_resumes=0 j_code=-
+  j_from=$(link_id current) j_changed='' j_snapshot=no j_restore=$3 j_placed=- j_rename=${4:-no} j_resumes=0 j_code=-
   journal_write
   log_line "state$TAB$j_state"
   die_for_test

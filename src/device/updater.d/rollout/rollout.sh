@@ -174,6 +174,18 @@ stop_all() {
   stop_services "$j_id" $(plan_services "$j_id")
 }
 
+# place_data WHAT COMMAND: once. As soon as services run they write, and whoever takes this up again must not put older data
+# over that. The journal says so twice: also the one before the last, which counts where the last is damaged.
+place_data() {
+  [ "$j_placed" != "$1" ] || return 0
+  placed=$1
+  shift
+  stop_all && "$@" || return 1
+  j_placed=$placed
+  journal_write
+  journal_write
+}
+
 snapshot_step() {
   data_differs "$j_id" "$j_from" || return 0
   stop_all || return 1
@@ -181,8 +193,8 @@ snapshot_step() {
 }
 
 start_step() {
-  if [ "$j_restore" != - ]; then { stop_all && restore_snapshot "$j_restore"; } || return 1; fi
-  if [ "$j_rename" = yes ]; then { stop_all && rename_data; } || return 1; fi
+  if [ "$j_restore" != - ]; then place_data "$j_restore" restore_snapshot "$j_restore" || return 1; fi
+  if [ "$j_rename" = yes ]; then place_data renamed rename_data || return 1; fi
   # shellcheck disable=SC2086
   apply_host_files "$j_id" && start_services "$j_id" $j_changed
 }
@@ -234,9 +246,7 @@ remove_first_install() {
 }
 
 return_to_previous() {
-  if [ "$j_snapshot" = yes ]; then
-    stop_all && restore_snapshot "$j_id" || return 1
-  fi
+  if [ "$j_snapshot" = yes ]; then place_data "$j_id" restore_snapshot "$j_id" || return 1; fi
   back=$(changed_services "$j_from") || return 1
   # Those that the new release changed and the old one needs otherwise stop first: ports must be free.
   # shellcheck disable=SC2046,SC2086
