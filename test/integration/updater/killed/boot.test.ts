@@ -68,6 +68,27 @@ test.serial('data goes back under nothing that runs, even if the engine started 
   t.is((await device.host.exec(`cat ${data}`)).stdout.trim(), '7.0.1');
 });
 
+test.serial('what services wrote after data was put back stays, also where the way is gone once more', async (t) => {
+  const folder = '/var/lib/docker/volumes/sample_data/_data';
+  const failing = release('7.0.3', { dataVersion: 2, timeoutSeconds: 2, services: [web('7.0.3', neverWell)] });
+  const putBack: Readonly<Record<string, () => Promise<unknown>>> = {
+    'way-back': async () => t.is((await device.rollout(failing)).status, 4),
+    'rollback': async () => {
+      t.is((await device.rollout(release('7.0.4', { dataVersion: 2 }))).status, 0);
+      t.is((await device.run('rollback', 'PROSE_SHIP_FAULT=started')).status, 137);
+    },
+  };
+  for (const [name, go] of Object.entries(putBack)) {
+    await go();
+    // The services run. What was journalled last is lost with the power, what they write is not.
+    await device.host.exec(`echo kept >${folder}/${name}; cd ${devicePaths.stateDirectory} && cp journal.last journal`);
+    const boot = await device.run('boot');
+    t.is(boot.status, 0, boot.output);
+    t.is((await device.host.exec(`cat ${folder}/${name}`)).stdout, 'kept', boot.output);
+    t.is(await device.answer(), '7.0.1');
+  }
+});
+
 test.serial('a killed run is over for who follows it, and the next run cleans up first', async (t) => {
   const id = await device.upload(release('7.1.0', { timeoutSeconds: 30, services: [web('7.1.0', neverWell)] }));
   const log = 'killed.log';
