@@ -2,7 +2,7 @@ import test from 'ava';
 import { FaultBench, patience } from './bench/fault-bench.ts';
 import { planScenarios, stores, titleOf } from './matrix/scenarios.ts';
 import { runScenario } from './matrix/run-scenario.ts';
-import { beginAccount, recordOutcome, recordStore } from './matrix/account.ts';
+import { beginAccount, recordOutcome } from './matrix/account.ts';
 
 /** The whole kill matrix, half an hour; `npm run test:faults`. Needs root, Linux, dockerd, sshd, python3; fails without. */
 test.before('a fresh account', beginAccount);
@@ -36,7 +36,6 @@ for (const store of stores) {
       const verdict = await bench.observe({ releases: [bench.current], strict: true, waitSeconds: 5 });
       t.deepEqual(verdict.violations, []);
       const engineMiB = (verdict.engineBytes ?? Infinity) / 1024 ** 2;
-      await recordStore(store, { records: verdict.records, engineMiB });
       t.true(engineMiB < 64, `${engineMiB} MiB`);
     } finally {
       await bench.destroy();
