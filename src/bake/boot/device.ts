@@ -258,9 +258,9 @@ async function readStatus(connection: Connection): Promise<DeviceStatus> {
   return parseStatus(stdout);
 }
 
-/** What the updater said while it gave up. */
+/** What the updater said while it gave up: every error, and the end. */
 async function rolloutLog(connection: Connection): Promise<string> {
-  const script = `tail -n 20 ${devicePaths.stateDirectory}/log/* 2>&1`;
+  const script = `cd ${devicePaths.stateDirectory}/log && { cut -f 2- * | grep ^error; tail -n 20 *; } 2>&1`;
   const { stdout } = await connection.run(['sh', '-c', script], { sudo: true, expect: [1] });
   return stdout;
 }
