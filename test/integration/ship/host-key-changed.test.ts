@@ -20,7 +20,7 @@ async function changeHostKey(host: ThrowawayHost, { cut }: { readonly cut: boole
     ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/throwaway/other_key
     sed -i 's#host_key$#other_key#' /etc/ssh/throwaway/sshd_config
     kill "$(cat /run/sshd.pid)"
-    for try in 1 2 3 4 5 6 7 8 9 10; do /usr/sbin/sshd -f /etc/ssh/throwaway/sshd_config -E /var/log/sshd.log && break; sleep 0.1; done
+    for try in $(seq 100); do /usr/sbin/sshd -f /etc/ssh/throwaway/sshd_config -E /var/log/sshd.log && break; sleep 0.1; done
     ${cut ? "for session in /proc/[0-9]*; do case \"$(tr '\\0' ' ' <$session/cmdline 2>/dev/null)\" in 'sshd: root'*) kill \"${session#/proc/}\" ;; esac; done" : ''}`);
   if (changed.exitCode !== 0) throw new Error(changed.stderr);
 }
