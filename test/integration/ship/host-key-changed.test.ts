@@ -21,7 +21,7 @@ async function changeHostKey(host: ThrowawayHost, { cut }: { readonly cut: boole
     sed -i 's#host_key$#other_key#' /etc/ssh/throwaway/sshd_config
     kill "$(cat /run/sshd.pid)"
     for try in $(seq 100); do /usr/sbin/sshd -f /etc/ssh/throwaway/sshd_config -E /var/log/sshd.log && break; sleep 0.1; done
-    ${cut ? "for session in /proc/[0-9]*; do case \"$(tr '\\0' ' ' <$session/cmdline 2>/dev/null)\" in 'sshd: root'*) kill \"${session#/proc/}\" ;; esac; done" : ''}`);
+    ${cut ? "for session in /proc/[0-9]*; do case \"$(tr '\\0' ' ' <$session/cmdline 2>/dev/null)\" in 'sshd: root'*) kill \"${session#/proc/}\" 2>/dev/null || : ;; esac; done" : ''}`);
   if (changed.exitCode !== 0) throw new Error(changed.stderr);
 }
 
