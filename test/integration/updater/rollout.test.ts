@@ -79,7 +79,8 @@ test.serial('a service that crashes in a loop rolls back and shows its last line
   const crashing = web('1.3.0', { command: ['/bin/sh', '-c', 'echo no database; exit 1'] });
   const run = await device.rollout(release('1.3.0', { timeoutSeconds: 2, services: [side, crashing] }));
   t.is(run.status, 4, run.output);
-  t.regex(run.output, /service web (is restarting|restarted)[^]*\| no database/);
+  // What is asked at the moment when the time is up, nobody knows.
+  t.regex(run.output, /(service web (is restarting|restarted|is exited)|got: HTTP status 000)[^]*\| no database/);
   t.is(await device.answer(), '1.1.0');
 });
 
