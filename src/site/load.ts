@@ -15,7 +15,7 @@ import { checkOverrides, makeComponents } from './recipe/components.ts';
 import { conditionScope, narrowRecipe } from './recipe/conditions.ts';
 import { applyRules, makeSteps } from './recipe/guidance.ts';
 import { checkChosenVersions, dataVersionOf } from './recipe/known-versions.ts';
-import { findTemplate, locateRecipe } from './recipe/locate-recipe.ts';
+import { locateRecipe } from './recipe/locate-recipe.ts';
 import { applyProfile } from './recipe/profiles.ts';
 import { makeAccounts, makeRollout } from './recipe/rollout.ts';
 import { checkValues } from './recipe/variable-definitions.ts';
@@ -27,7 +27,7 @@ import { parseSize } from './schema/os-words.ts';
 import type { RetentionInput } from './schema/retention-schema.ts';
 import { siteSchema, type SiteInput } from './schema/site-schema.ts';
 import { createEngine } from './template/engine.ts';
-import type { FileTemplate } from './template/file-template.ts';
+import { makeFileTemplate } from './template/file-template.ts';
 import { templateScope } from './template/scope.ts';
 import { Problems } from './yaml/problems.ts';
 import { readWithIncludes } from './yaml/read-includes.ts';
@@ -143,7 +143,7 @@ async function assemble({ context, file, site, recipeFile, recipe: whole, sitePr
       version: recipe.version,
       components,
       composeTemplate: path.resolve(recipeDirectory, recipe.compose),
-      files: await Promise.all(Object.entries(recipe.files).map(([name, file]) => makeFile(name, file, recipeDirectory))),
+      files: await Promise.all(Object.entries(recipe.files).map(([name, file]) => makeFileTemplate(name, file, recipeDirectory))),
       rollout: await makeRollout(recipe, engine, conditions.scope, recipeProblems),
       ...(dns.length > 0 ? { dns } : {}),
       requires: withoutEngine ? {} : recipeRequirements(recipe),
@@ -168,11 +168,6 @@ async function makeAllowedSigners({ allowedSigners }: SiteInput, directory: stri
     problems.add(['allowedSigners'], error.code, error.message, error.remedy ?? '');
     return undefined;
   }
-}
-
-async function makeFile(name: string, { template, mode, owner }: RecipeInput['files'][string], directory: string): Promise<FileTemplate> {
-  const [uid = 0, gid = 0] = owner.split(':').map(Number);
-  return { name, template: (await findTemplate(directory, template)) ?? path.resolve(directory, template), mode: Number.parseInt(mode, 8), uid, gid };
 }
 
 function makeHost(name: string, host: SiteInput['hosts'][string]): Host {

@@ -1,4 +1,4 @@
-import { findTemplate, missingTemplateRemedy } from '../recipe/locate-recipe.ts';
+import { findTemplate, missingTemplateRemedy } from '../template/file-template.ts';
 import type { RecipeInput } from '../schema/recipe-schema.ts';
 import { suggest } from '../yaml/nearest.ts';
 import type { Problems } from '../yaml/problems.ts';

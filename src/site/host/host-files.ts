@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import path from 'node:path';
 import type { HostAction, HostCheck, HostFileTemplate, HostPolicy } from './host-policy.ts';
 import { adoptFailure } from '../recipe/components.ts';
 import type { Surroundings } from '../recipe/conditions.ts';
-import { findTemplate } from '../recipe/locate-recipe.ts';
 import type { RecipeInput } from '../schema/recipe-schema.ts';
+import { makeFileTemplate } from '../template/file-template.ts';
 import { keyName, type Problems } from '../yaml/problems.ts';
 import type { Path } from '../yaml/source-document.ts';
 import { judgeHostPath } from './host-path.ts';
@@ -22,7 +21,7 @@ export async function makeHostPolicy({ host, files }: RecipeInput, surroundings:
   const { recipeDirectory, problems } = surroundings;
   const made: HostFileTemplate[] = [];
   const taken = new Set(Object.keys(files));
-  for (const [index, { path: pathTemplate, template, mode, owner, action }] of host.files.entries()) {
+  for (const [index, { path: pathTemplate, action, ...file }] of host.files.entries()) {
     const at = ['host', 'files', index, 'path'];
     const before = problems.all.length;
     const target = await renderAt(pathTemplate, at, surroundings);
@@ -30,16 +29,7 @@ export async function makeHostPolicy({ host, files }: RecipeInput, surroundings:
     judge(target, made, at, problems);
     const name = fileNameOf(target, taken);
     taken.add(name);
-    const [uid = 0, gid = 0] = owner.split(':').map(Number);
-    made.push({
-      name,
-      path: target,
-      template: (await findTemplate(recipeDirectory, template)) ?? path.resolve(recipeDirectory, template),
-      mode: Number.parseInt(mode, 8),
-      uid,
-      gid,
-      ...(action === undefined ? {} : { action }),
-    });
+    made.push({ ...(await makeFileTemplate(name, file, recipeDirectory)), path: target, ...(action === undefined ? {} : { action }) });
   }
   const checks = await makeChecks(host.checks, surroundings);
   return { files: made, actions: await makeActions(host.actions, surroundings), ...(checks.length > 0 ? { checks } : {}) };

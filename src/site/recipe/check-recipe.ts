@@ -10,7 +10,7 @@ import { checkOrder } from './check-order.ts';
 import { findBuildFile } from './components.ts';
 import { namesOf } from './conditions.ts';
 import { checkKnownVersions } from './known-versions.ts';
-import { findTemplate, missingTemplateRemedy } from './locate-recipe.ts';
+import { findTemplate, missingTemplateRemedy } from '../template/file-template.ts';
 import { checkProfiles, isSettledByProfiles } from './profiles.ts';
 import { checkDefinitions } from './variable-definitions.ts';
 

@@ -6,20 +6,7 @@ import { kindOf } from '../yaml/source-document.ts';
 
 /** The folder of prose-ship itself, with recipes/ and dockerfiles/ in it. */
 export const programDirectory = path.resolve(import.meta.dirname, '../../..');
-const recipesDirectory = path.join(programDirectory, 'recipes');
-
-/**
- * A template of a recipe: a path from its folder, or what begins with `shared/` from recipes/ of prose-ship, where the built-in
- * recipes keep what they have in common. So a copy of one of them holds anywhere. Undefined where there is no such file.
- */
-export async function findTemplate(directory: string, name: string): Promise<string | undefined> {
-  const candidates = [path.resolve(directory, name), ...(name.startsWith('shared/') ? [path.join(recipesDirectory, name)] : [])];
-  for (const candidate of candidates) if ((await kindOf(candidate)) === 'file') return candidate;
-  return undefined;
-}
-
-/** For E_MISSING_FILE where there is no such template. */
-export const missingTemplateRemedy = "Paths are relative to recipe.yaml; what begins with `shared/` may also be one of prose-ship's own.";
+export const recipesDirectory = path.join(programDirectory, 'recipes');
 
 /** The names of the recipes that come with prose-ship, sorted. */
 export async function builtInRecipes(): Promise<string[]> {
