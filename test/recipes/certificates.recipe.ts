@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { AcmeHost, serverVariables } from '../support/acme/acme-host.ts';
+import { AcmeHost, certificatesProgram as script, coveredNames, nginx, serverVariables } from '../support/acme/acme-host.ts';
 import { environmentOf, ProsodyReleases } from '../support/chat/prosody-releases.ts';
 import { proseShip } from '../support/command-line.ts';
 import { createThrowawayHost } from '../support/hosts/throwaway-host.ts';
@@ -14,7 +14,6 @@ import { temporaryDirectory } from '../support/temporary-directory.ts';
  */
 const name = 'certs';
 const names = ['example.org', 'groups.example.org', 'proxy.example.org'];
-const script = '/usr/local/sbin/chat-certificates';
 const renew = 'certbot renew --force-renewal --no-random-sleep-on-renew 2>&1';
 let acme: AcmeHost;
 let release: string;
@@ -52,18 +51,7 @@ test.after.always(async () => {
 const client = (host: string) => `-connect 127.0.0.1:5222 -starttls xmpp -xmpphost ${host}`;
 const server = (host: string) => `-connect 127.0.0.1:5269 -starttls xmpp-server -xmpphost ${host}`;
 const direct = '-connect 127.0.0.1:5223 -servername example.org';
-const web = '-connect 127.0.0.1:443 -servername example.org';
-
-/** What a program shows; one unlike another is waited for, because it takes a new one in a moment after it was told. */
-async function shown(options: string, unlike = ''): Promise<X509Certificate> {
-  return new X509Certificate(
-    await acme.must(`for try in $(seq 100); do
-      openssl s_client ${options} </dev/null 2>/dev/null | openssl x509 >/tmp/shown
-      [ "$(openssl x509 -noout -serial -in /tmp/shown)" = 'serial=${unlike}' ] || break
-      sleep 0.1
-    done; cat /tmp/shown`),
-  );
-}
+const web = nginx('example.org');
 
 /** A client that stays until it is thrown out. */
 async function connectClient(): Promise<void> {
@@ -75,7 +63,6 @@ async function isConnected(t: ExecutionContext): Promise<void> {
   t.notRegex(await acme.must('cat /tmp/stream'), /^(?:over|closed)$/m);
 }
 
-const covered = (certificate: X509Certificate) => (certificate.subjectAltName ?? '').split(', ').map((one) => one.replace('DNS:', '')).sort();
 const container = () => acme.must("docker inspect -f '{{.Id}} {{.State.StartedAt}} {{.RestartCount}}' chat-server-1");
 
 async function checks(t: ExecutionContext): Promise<string[]> {
@@ -105,7 +92,7 @@ test.serial('the certificate reaches Prosody under its own user, and nginx; noth
   const issued = await acme.host.exec(`${script} issue`);
   t.is(issued.exitCode, 0, issued.stderr);
   const stored = new X509Certificate(await acme.must('cat /etc/letsencrypt/live/example.org/fullchain.pem'));
-  t.deepEqual(covered(stored), names);
+  t.deepEqual(coveredNames(stored), names);
   for (const options of [client('example.org'), ...names.map(server), direct, web]) {
     const found = await shownAs(options, stored.serialNumber);
     t.is(found, stored.serialNumber, options);
@@ -121,7 +108,7 @@ test.serial('the certificate reaches Prosody under its own user, and nginx; noth
 /** Waits until a program shows the certificate with this serial number; gives the last one that it showed. */
 async function shownAs(options: string, serial: string): Promise<string> {
   for (let tries = 0; ; tries += 1) {
-    const found = await shown(options);
+    const found = await acme.shown(options);
     if (found.serialNumber === serial || tries === 50) return found.serialNumber;
   }
 }
@@ -129,10 +116,10 @@ async function shownAs(options: string, serial: string): Promise<string> {
 test.serial('a server that was not there when a certificate came gets it from the next run', async (t) => {
   t.timeout(5 * 60_000);
   await acme.must('docker stop chat-server-1');
-  const before = await shown(web);
+  const before = await acme.shown(web);
   const renewed = await acme.host.exec(renew);
   t.is(renewed.exitCode, 0, renewed.stdout);
-  const after = await shown(web, before.serialNumber);
+  const after = await acme.shown(web, before.serialNumber);
   await acme.must('docker start chat-server-1');
   const issued = await acme.host.exec(`${script} issue`);
   t.is(issued.exitCode, 0, issued.stderr);
@@ -143,17 +130,17 @@ test.serial('a renewal by certbot itself reaches both; one that fails is told an
   t.timeout(5 * 60_000);
   const before = await container();
   await connectClient();
-  const first = await shown(web);
+  const first = await acme.shown(web);
   const renewed = await acme.host.exec(renew);
   t.is(renewed.exitCode, 0, renewed.stdout);
-  const second = await shown(web, first.serialNumber);
+  const second = await acme.shown(web, first.serialNumber);
   t.not(second.serialNumber, first.serialNumber);
   for (const options of [client('example.org'), ...names.map(server), direct]) t.is(await shownAs(options, second.serialNumber), second.serialNumber, options);
   await acme.stop('pebble');
   const failed = await acme.host.exec(renew);
   t.is(failed.exitCode, 1);
   t.regex(failed.stdout, /Failed to renew certificate example\.org/);
-  for (const options of [client('example.org'), web]) t.is((await shown(options)).serialNumber, second.serialNumber, options);
+  for (const options of [client('example.org'), web]) t.is((await acme.shown(options)).serialNumber, second.serialNumber, options);
   t.is(await container(), before);
   await isConnected(t);
   t.deepEqual(await checks(t), ['certificates passed']);

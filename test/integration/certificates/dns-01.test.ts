@@ -1,10 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import test from 'ava';
-import { AcmeHost, providerUrl, serverVariables } from '../../support/acme/acme-host.ts';
+import { AcmeHost, certificatesProgram as script, providerUrl, serverVariables } from '../../support/acme/acme-host.ts';
 
 /** Profile ddns with certificates by dns-01: no port is open, and no name has an address. */
 const domain = 'family.duckdns.org';
-const script = '/usr/local/sbin/chat-certificates';
 let acme: AcmeHost;
 
 test.before('a host with the site', async () => {
@@ -52,6 +51,7 @@ test.serial('a renewal asks each name for itself', async (t) => {
 
 test.serial('a provider that refuses is told, and the token is not', async (t) => {
   await acme.must("printf wrong-token >/var/lib/prose-ship/secrets/ddns_token; rm -rf /etc/letsencrypt/live/* /etc/letsencrypt/renewal/* /etc/letsencrypt/archive/*");
+  await acme.forgetAccount();
   const { exitCode, stderr } = await acme.host.exec(`PROSE_DDNS_URL=${providerUrl} ${script} issue`);
   t.is(exitCode, 1);
   t.regex(stderr, new RegExp(`no certificate for ${domain.replaceAll('.', '\\.')}; what was there stays`));
@@ -66,6 +66,7 @@ test.serial('a program of the host puts records anywhere', async (t) => {
   await acme.must(`cp /srv/acme/token /var/lib/prose-ship/secrets/challenge_token
     printf '%s\\n' '#!/bin/sh' 'curl --silent --show-error --fail --get --data domains=own --data-urlencode "token@$TOKEN_FILE" --data-urlencode "txt=$3" ${providerUrl}/update' 'echo "$1 $2" >>/srv/acme/called' >/usr/local/sbin/own-dns
     chmod 755 /usr/local/sbin/own-dns`);
+  await acme.forgetAccount();
   await acme.layFiles(site(['rooms: false', 'challenge_command: /usr/local/sbin/own-dns']));
   const { exitCode, stderr } = await acme.host.exec(`${script} issue`);
   t.is(exitCode, 0, stderr);

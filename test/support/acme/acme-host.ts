@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
 import { createContext } from '../../../src/context.ts';
 import { loadDeployment } from '../../../src/site/load.ts';
 import { renderDeployment } from '../../../src/site/render.ts';
@@ -8,6 +10,8 @@ import { createThrowawayHost, type ThrowawayHost } from '../hosts/throwaway-host
 import { temporaryDirectory } from '../temporary-directory.ts';
 
 export const directory = 'https://localhost:14000/dir';
+/** Of a site named `chat`. */
+export const certificatesProgram = '/usr/local/sbin/chat-certificates';
 export const token = 'a1b2-c3d4+e5/f6=';
 export const providerUrl = 'https://localhost:8443';
 const dnsPort = 8053;
@@ -51,6 +55,40 @@ export class AcmeHost {
     return stdout;
   }
 
+  /** Output of a script that must end well. */
+  async succeeds(t: ExecutionContext, script: string): Promise<string> {
+    const { exitCode, stdout, stderr } = await this.host.exec(script);
+    t.is(exitCode, 0, stdout + stderr);
+    return stdout + stderr;
+  }
+
+  /**
+   * The certificate that a program shows; `options` are those of openssl s_client. One unlike another, given by its serial
+   * number, is waited for at most ten seconds, because a program takes a new one in a moment after it was told.
+   */
+  async shown(options: string, unlike = ''): Promise<X509Certificate> {
+    const certificate = await this.must(`for try in $(seq 100); do
+        openssl s_client ${options} </dev/null 2>/dev/null | openssl x509 >/tmp/shown
+        [ "$(openssl x509 -noout -serial -in /tmp/shown)" = 'serial=${unlike}' ] || break
+        sleep 0.1
+      done; cat /tmp/shown`);
+    return new X509Certificate(certificate);
+  }
+
+  /** What the site's certificates program says of nginx. */
+  async complaintsOfNginx(): Promise<string[]> {
+    const { stderr } = await this.host.exec(`${certificatesProgram} check`);
+    return stderr.split('\n').filter((line) => line.startsWith('nginx'));
+  }
+
+  /**
+   * From now on the authority asks for a proof of every name again. pebble takes one order in a hundred for proven already even
+   * with PEBBLE_AUTHZREUSE=0 (`rand.Intn(100) > percent` in its wfe.go), but none of another account.
+   */
+  async forgetAccount(): Promise<void> {
+    await this.must('rm -rf /etc/letsencrypt/accounts');
+  }
+
   /** The names that have an address, which is that of the host, from now on. */
   async setNames(names: readonly string[]): Promise<void> {
     await this.must(`printf '%s\\n' ${names.join(' ')} >/srv/acme/addresses
@@ -72,7 +110,7 @@ export class AcmeHost {
   async startPebble({ validSeconds = 90 * 86_400 }: PebbleOptions = {}): Promise<void> {
     const configuration = { listenAddress: '127.0.0.1:14000', managementListenAddress: '127.0.0.1:15000', certificate: 'certificate', privateKey: 'key', httpPort: 80, tlsPort: 443, ocspResponderURL: '', externalAccountBindingRequired: false, certificateValidityPeriod: validSeconds };
     await writeFile(path.join(this.host.root, 'srv/acme/pebble.json'), JSON.stringify({ pebble: configuration }));
-    // Every name is asked anew, at once, and no request is refused for the sake of it.
+    // Every name is asked anew (see `forgetAccount`), at once, and no request is refused for the sake of it.
     await this.#start('pebble', `env PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0 pebble -config pebble.json -dnsserver 127.0.0.1:${dnsPort}`, 14_000);
   }
 
@@ -104,6 +142,13 @@ export class AcmeHost {
     }
     return hostFiles.map((one) => one.path);
   }
+}
+
+/** What nginx shows for a name; for `shown`. */
+export const nginx = (name: string) => `-connect 127.0.0.1:443 -servername ${name}`;
+
+export function coveredNames({ subjectAltName = '' }: X509Certificate): string[] {
+  return subjectAltName.split(', ').map((name) => name.replace('DNS:', '')).sort();
 }
 
 /** Lines of the site's `variables` for this server. */
