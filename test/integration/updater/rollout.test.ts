@@ -77,10 +77,9 @@ test.serial('a gate that never passes rolls back to the old release', async (t) 
 
 test.serial('a service that crashes in a loop rolls back and shows its last lines', async (t) => {
   const crashing = web('1.3.0', { command: ['/bin/sh', '-c', 'echo no database; exit 1'] });
-  const run = await device.rollout(release('1.3.0', { timeoutSeconds: 2, services: [side, crashing] }));
+  const run = await device.rollout(release('1.3.0', { timeoutSeconds: 8, services: [side, crashing] }));
   t.is(run.status, 4, run.output);
-  // What is asked at the moment when the time is up, nobody knows.
-  t.regex(run.output, /(service web (is restarting|restarted|is exited)|got: HTTP status 000)[^]*\| no database/);
+  t.regex(run.output, /service web (is restarting|restarted)[^]*\| no database/);
   t.is(await device.answer(), '1.1.0');
 });
 
