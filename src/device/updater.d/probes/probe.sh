@@ -76,7 +76,7 @@ probe_xmpp() {
 
 # probe_command ID SERVICE COMMAND...
 probe_command() {
-  run_in_service "$((4 * probe_seconds))" "$@" </dev/null >"$scratch/command" 2>&1
+  run_in_service "$((2 * probe_seconds))" "$@" </dev/null >"$scratch/command" 2>&1
   command_status=$?
   probe_answer="exit status $command_status: $(tail_of "$scratch/command")"
   return "$command_status"
