@@ -12,6 +12,7 @@ export PROSE_SHIP_DATA="$data" PROSE_SHIP_CERTIFICATES="$data/certs" PROSE_SHIP_
 bin=$PROSE_SHIP_SERVICE/run/bin
 if [ ! -x "$bin/prosodyctl" ]; then
     mkdir -p "$bin"
+    # shellcheck disable=SC2016 # expanded where it runs
     printf '#!/bin/sh\nexec sh "$PROSE_SHIP_PROSODY" prosodyctl "$@"\n' >"$bin/prosodyctl.$$"
     chmod 0700 "$bin/prosodyctl.$$"
     mv -f "$bin/prosodyctl.$$" "$bin/prosodyctl"
