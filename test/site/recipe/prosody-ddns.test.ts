@@ -61,13 +61,14 @@ async function update(t: ExecutionContext, variables: readonly string[], answer:
   return { ...outcome, asked, seen, shellcheck: (await execute('shellcheck', ['--shell=sh', script]).catch((error: unknown) => error as { stdout: string })).stdout };
 }
 
+const encoded = token.replace('+', '%2B');
 const basic = `Basic ${Buffer.from(`anna:${token}`).toString('base64')}`;
 const good: readonly (readonly [string, readonly string[], string, string])[] = [
-  ['DuckDNS', ['ddns_provider: duckdns'], 'OK', `/update?domains=family&token=${token}&ip= -`],
+  ['DuckDNS', ['ddns_provider: duckdns'], 'OK', `/update?domains=family&token=${encoded}&ip= -`],
   ['No-IP', ['ddns_provider: noip', 'ddns_user: anna'], 'nochg 203.0.113.7', `/nic/update?hostname=family.duckdns.org ${basic}`],
   ['Dynu', ['ddns_provider: dynu', 'ddns_user: anna'], 'good 203.0.113.7', `/nic/update?hostname=family.duckdns.org ${basic}`],
-  ['FreeDNS', ['ddns_provider: freedns'], 'Updated family.duckdns.org to 203.0.113.7', `/u/${token}/ -`],
-  ['another provider', ['ddns_provider: url', "ddns_url: 'PROVIDER/set?name=family&key=TOKEN&x=1'"], 'whatever', `/set?name=family&key=${token}&x=1 -`],
+  ['FreeDNS', ['ddns_provider: freedns'], 'Updated family.duckdns.org to 203.0.113.7', `/u/${encoded}/ -`],
+  ['another provider', ['ddns_provider: url', "ddns_url: 'PROVIDER/set?name=family&key=TOKEN&x=1'"], 'whatever', `/set?name=family&key=${encoded}&x=1 -`],
 ];
 for (const [name, variables, answer, wanted] of good) {
   test(`${name} is told, with the token where nobody sees it`, async (t) => {
