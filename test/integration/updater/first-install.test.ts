@@ -18,6 +18,7 @@ test('a first install that did not pass its gate is tried again at each boot, un
   const first = await device.run('boot');
   t.is(first.status, 4, first.output);
   t.deepEqual(first.codes, ['E_GATE'], 'once a boot');
+  t.regex(first.output, /waiting for the gate, at most 3 s/, 'three times as long as an update');
   t.is((await device.inventory()).currentId, undefined);
   const second = await device.run('boot');
   t.is(second.status, 4, second.output);
