@@ -200,6 +200,32 @@ test.serial('an update sends one small layer, and accounts survive it; rollback 
   t.regex(await chat('on the first one again'), /on the first one again/);
 });
 
+test.serial('a backup brings accounts back as they were', async (t) => {
+  t.timeout(5 * 60_000);
+  const file = path.join(directory, 'chat.tar.gz');
+  const made = await ship(['backup', 'shared', file]);
+  t.is(made.exitCode, 0, made.stderr);
+  t.is((await ship(['account', 'passwd', 'shared', bob.jid, '--password-stdin'], 'another\n')).exitCode, 0);
+  await t.throwsAsync(chat('with the password from before'));
+  const restored = await ship(['restore', 'shared', file, '--yes']);
+  t.is(restored.exitCode, 0, restored.stderr);
+  t.regex(await chat('after a restore'), /after a restore/);
+  t.is(await asUser(`find ${root} -name 'prose-ship-restore*' -o -path '*/backups/*'; find ${root} ! -user anna`), '', 'nothing is left over, and all is hers');
+});
+
+test.serial('logs are followed for as long as somebody reads them', async (t) => {
+  t.timeout(3 * 60_000);
+  const isFollowed = async () => (await asUser('pgrep -u anna tail')) !== '';
+  const interruptWhen = async () => (await isFollowed()) && /somebody follows/.test(await chat('somebody follows'));
+  const followed = await proseShip(['logs', 'shared', '--follow', '--tail', '0'], { environment: environmentOf(host), cwd: directory, interruptWhen });
+  t.is(followed.exitCode, 130, followed.stderr);
+  t.regex(followed.stdout, /server \| .*Client connected/);
+  // What reads there notices it when it has something to say.
+  await chat('nobody follows');
+  for (const deadline = Date.now() + 10_000; (await isFollowed()) && Date.now() < deadline; ) await delay(200);
+  t.false(await isFollowed());
+});
+
 test.serial('a release that does not come up is rolled back', async (t) => {
   t.timeout(25 * 60_000);
   await makeRelease('1.1.0', { recipe: await brokenRecipe() });
