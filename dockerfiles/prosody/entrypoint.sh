@@ -24,9 +24,17 @@ make_certificate() {
         fail "cannot make a certificate for '$domain' in $certificates"
     chmod 0600 "$certificates/.$domain.key.new"
     chmod 0644 "$certificates/.$domain.crt.new"
+    # A name that reaches the disk before its file does is an empty file after a power cut.
+    sync "$certificates/.$domain.key.new" "$certificates/.$domain.crt.new"
     mv -f "$certificates/.$domain.key.new" "$certificates/$domain.key"
     mv -f "$certificates/.$domain.crt.new" "$certificates/$domain.crt"
+    sync "$certificates"
     echo "entrypoint: made a self-signed certificate for $domain"
+}
+
+# Nobody's key: what an older version of this left after a power cut.
+is_empty() {
+    [ -e "$1" ] && [ ! -s "$1" ]
 }
 
 mkdir -p "$certificates"
@@ -34,7 +42,7 @@ for domain in ${PROSE_SHIP_DOMAINS:-}; do
     case $domain in
         .* | -* | *[!A-Za-z0-9.-]*) fail "PROSE_SHIP_DOMAINS: '$domain' is not a domain name" ;;
     esac
-    if [ ! -e "$certificates/$domain.crt" ]; then
+    if [ ! -s "$certificates/$domain.crt" ] || is_empty "$certificates/$domain.key"; then
         make_certificate "$domain"
     elif [ ! -e "$certificates/$domain.key" ]; then
         fail "$certificates/$domain.crt has no key beside it; put $domain.key there, or delete the certificate"

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -52,6 +52,26 @@ test('a certificate that is there is kept; an interrupted attempt, a key alone, 
   t.is(await readFile(path.join(directory, 'mine.example.key'), 'utf8'), 'mine');
   t.not(await readFile(path.join(directory, 'half.example.key'), 'utf8'), 'half');
   t.deepEqual((await readdir(directory)).length, 4);
+});
+
+test('what is given its name is on the disk by then; what a power cut left empty is made anew', async (t) => {
+  const directory = await certificatesDirectory(t);
+  const [programs, log] = [path.join(directory, 'programs'), path.join(directory, 'log')];
+  await mkdir(programs);
+  for (const name of ['sync', 'mv']) {
+    await writeFile(path.join(programs, name), `#!/bin/sh\necho "${name} $*" | sed 's,${directory}/*,,g' >>'${log}'\nexec /usr/bin/${name} "$@"\n`, { mode: 0o755 });
+  }
+  await writeFile(path.join(directory, 'chat.example.crt'), 'of a key that is lost');
+  await writeFile(path.join(directory, 'chat.example.key'), '');
+  const started = await start(directory, 'chat.example', { PATH: `${programs}:${process.env['PATH'] ?? ''}` });
+  t.is(started.status, 0, started.stderr);
+  t.true(new X509Certificate(await readFile(path.join(directory, 'chat.example.crt'))).checkPrivateKey(createPrivateKey(await readFile(path.join(directory, 'chat.example.key')))));
+  t.deepEqual((await readFile(log, 'utf8')).trimEnd().split('\n'), [
+    'sync .chat.example.key.new .chat.example.crt.new',
+    'mv -f .chat.example.key.new chat.example.key',
+    'mv -f .chat.example.crt.new chat.example.crt',
+    'sync',
+  ]);
 });
 
 test('what cannot work is refused before the server starts', async (t) => {

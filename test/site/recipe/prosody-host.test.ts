@@ -31,6 +31,19 @@ test('the placeholder covers what Prosody serves, and its key is for root alone'
   t.is((await stat(path.join(folder, 'privkey.pem'))).mode & 0o777, 0o600);
 });
 
+test('a placeholder that a power cut left empty is made anew', async (t) => {
+  const directory = await temporaryDirectory('prosody-certificates');
+  const placeholder = () => run('dash', [path.join(golden, 'usr-local-sbin-chat-certificates'), 'placeholder'], { PROSE_TLS: directory });
+  const key = path.join(directory, 'example.org/privkey.pem');
+  await placeholder();
+  const first = await readFile(key, 'utf8');
+  await placeholder();
+  t.is(await readFile(key, 'utf8'), first);
+  await writeFile(key, '');
+  t.is((await placeholder()).code, 0);
+  t.regex(await readFile(key, 'utf8'), /^-----BEGIN PRIVATE KEY-----/);
+});
+
 test('nginx takes the virtual hosts', async (t) => {
   for (const site of sites) {
     for (const file of await filesOf(site, /^etc-nginx-/)) {
