@@ -66,11 +66,13 @@ for (const state of states) {
     await writeRecords();
     const updating = shipTo(device, ['update', 'card', '--release', second.directory]);
     const cutAt = await cutAtState(device, second.id, state);
-    await updating;
     await device.powerOn();
     const { releaseId, healthyMs } = await device.waitForGate();
     t.log(`cut at '${cutAt}': ${releaseId} is healthy ${Math.round(healthyMs / 1000)} s after power-on`);
     t.true([first.id, second.id].includes(releaseId), releaseId);
+    // Whoever watched has gone on watching.
+    const { exitCode, stderr } = await updating;
+    t.is(exitCode === 0, releaseId === second.id, stderr);
     const report = await reportOfCard(device);
     t.deepEqual(report('failed-unit'), []);
     t.deepEqual(report('container'), [`${container} running`]);
