@@ -11,9 +11,11 @@ record_layers() {
   grep -o '"Layers":\[[^]]*\]' | sed 's/^"Layers":\[//; s/\]$//; s/"//g'
 }
 
-# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers. $scratch/record then tells more of it.
+# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers. $scratch/record then tells more of it: what the
+# engine knows about it, and what it lists under that name.
 image_ready() {
-  image_record "$1" >"$scratch/record"
+  engine_get "/images/$1/json" "/images/json?filters=%7B%22reference%22%3A%5B%22$1%22%5D%7D" >"$scratch/record"
+  recorded=$1
   [ "$(record_layers <"$scratch/record")" = "$2" ]
 }
 
@@ -37,16 +39,27 @@ content_store() {
   printf '%s' "$blobs"
 }
 
-# The engine lists it, too: on the containerd store an image may be found by its name and yet miss blobs.
+# The engine lists the image that was asked about last, too: on the containerd store an image may be found by its name and yet
+# miss blobs.
 image_listed() {
-  engine_get "/images/json?filters=%7B%22reference%22%3A%5B%22$1%22%5D%7D" | grep -qF -e "\"$1\""
+  sed 1d "$scratch/record" | grep -qF -e "\"$1\""
 }
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
 image_usable() {
-  make_trial "$1" || return 1
+  # What was in the way of the first one went with it.
+  try_image "$1" || try_image "$1"
+}
+
+# try_image REFERENCE: makes the container and removes it, by one program.
+try_image() {
+  set -- "$(trial_of "$1")"
+  curl -sS --unix-socket "$ENGINE_SOCKET" -X POST -H 'Content-Type: application/json' --data "$1" "http://engine/containers/create?name=$trial" \
+    --next -sS --unix-socket "$ENGINE_SOCKET" -X DELETE -o /dev/null "http://engine/containers/$trial?force=1&v=1" >"$scratch/create" 2>/dev/null
+  trial_removed=$?
+  trial_was_made || return 1
   # An engine that ends just now must not keep it when it comes back.
-  remove_trial || { wait_for_engine && remove_trial; }
+  [ "$trial_removed" = 0 ] || { wait_for_engine && remove_trial; }
 }
 
 # The container that is made for this and never started; a run that was killed may have left it, and while it is there its
@@ -57,7 +70,15 @@ make_trial() {
 }
 
 create_trial() {
-  engine_change POST "/containers/create?name=$trial" "{\"Image\":\"$1\",\"Cmd\":[\"/prose-ship-probe\"]}" >"$scratch/create"
+  engine_change POST "/containers/create?name=$trial" "$(trial_of "$1")" >"$scratch/create"
+  trial_was_made
+}
+
+trial_of() {
+  printf '{"Image":"%s","Cmd":["/prose-ship-probe"]}' "$1"
+}
+
+trial_was_made() {
   ! grep -q '^{"Id":' "$scratch/create" || return 0
   sed -i 's/^{"message":"\(.*\)"}$/\1/' "$scratch/create"
   return 1
@@ -68,7 +89,7 @@ remove_trial() {
 }
 
 load_archive() {
-  docker load -i "$1"
+  engine_load "$1"
 }
 
 remove_image() {
@@ -88,7 +109,8 @@ remove_nameless_images() {
 
 # sample_folders REFERENCE: where its files lie in folders, the top one first; overlay2 keeps each layer as one.
 sample_folders() {
-  image_record "$1" >"$scratch/record"
+  # Right after it was loaded it has been asked about.
+  [ "${recorded:-}" = "$1" ] || { image_record "$1" >"$scratch/record" && recorded=$1; }
   engine_text UpperDir <"$scratch/record"
   engine_text LowerDir <"$scratch/record" | tr ':' '\n'
 }

@@ -24,8 +24,10 @@ engine_is_up() {
   [ "$(engine_get /_ping)" = OK ]
 }
 
+# What it tells of itself then holds for the rest of the run (engine_info).
 engine_answers() {
-  engine_is_up || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
+  engine_get /info >"$scratch/engine-info"
+  [ -n "$(engine_version)" ] || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
 }
 
 engine_version() {
