@@ -5,7 +5,7 @@
 # read_only_state: what the kernel says where the state cannot be written because its file system is read-only. Asked by
 # writing: one that was made read-only by an error still calls itself writable.
 read_only_state() {
-  written=$({ mkdir -p "$STATE_DIR" && touch "$STATE_DIR/.write-test"; } 2>&1) && { rm -f "$STATE_DIR/.write-test"; return 1; }
+  written=$({ [ -d "$STATE_DIR" ] || mkdir -p "$STATE_DIR"; : >"$STATE_DIR/.write-test"; } 2>&1) && { rm -f "$STATE_DIR/.write-test"; return 1; }
   case $written in *'Read-only file system'*) printf '%s' "$STATE_DIR" ;; *) return 1 ;; esac
 }
 
