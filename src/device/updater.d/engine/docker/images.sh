@@ -47,19 +47,9 @@ image_listed() {
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
 image_usable() {
-  # What was in the way of the first one went with it.
-  try_image "$1" || try_image "$1"
-}
-
-# try_image REFERENCE: makes the container and removes it, by one program.
-try_image() {
-  set -- "$(trial_of "$1")"
-  curl -sS --unix-socket "$ENGINE_SOCKET" -X POST -H 'Content-Type: application/json' --data "$1" "http://engine/containers/create?name=$trial" \
-    --next -sS --unix-socket "$ENGINE_SOCKET" -X DELETE -o /dev/null "http://engine/containers/$trial?force=1&v=1" >"$scratch/create" 2>/dev/null
-  trial_removed=$?
-  trial_was_made || return 1
+  make_trial "$1" || return 1
   # An engine that ends just now must not keep it when it comes back.
-  [ "$trial_removed" = 0 ] || { wait_for_engine && remove_trial; }
+  remove_trial || { wait_for_engine && remove_trial; }
 }
 
 # The container that is made for this and never started; a run that was killed may have left it, and while it is there its
@@ -70,15 +60,7 @@ make_trial() {
 }
 
 create_trial() {
-  engine_change POST "/containers/create?name=$trial" "$(trial_of "$1")" >"$scratch/create"
-  trial_was_made
-}
-
-trial_of() {
-  printf '{"Image":"%s","Cmd":["/prose-ship-probe"]}' "$1"
-}
-
-trial_was_made() {
+  engine_change POST "/containers/create?name=$trial" "{\"Image\":\"$1\",\"Cmd\":[\"/prose-ship-probe\"]}" >"$scratch/create"
   ! grep -q '^{"Id":' "$scratch/create" || return 0
   sed -i 's/^{"message":"\(.*\)"}$/\1/' "$scratch/create"
   return 1
