@@ -12,7 +12,7 @@ read_only_state() {
 # Before there is a log: the lines go to whoever asked.
 refuse_read_only_state() {
   read_only_state >/dev/null || return 0
-  now=$(date +%s)
+  read_date
   printf '%s\terror\tE_READ_ONLY\t%s is read-only, so nothing was begun: look for I/O errors in dmesg; a failing card is made read-only\n' "$now" "$STATE_DIR"
   printf '%s\tend\t3\n' "$now"
   exit 3
