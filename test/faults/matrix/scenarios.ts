@@ -39,7 +39,7 @@ export const points: readonly Point[] = [
   upload,
   journalled('uploaded', 'verified'),
   journalled('verified', 'loaded'),
-  { name: 'loading', when: 'during', program: 'curl', step: 'verified/loaded', pattern: '*/images/load*' },
+  { name: 'loading', when: 'during', program: 'docker', step: 'verified/loaded', pattern: 'load *' },
   { name: 'trying the image', when: 'after', program: 'curl', step: 'verified/loaded', pattern: '*/containers/create*' },
   journalled('loaded', 'synced'),
   journalled('synced', 'proven'),

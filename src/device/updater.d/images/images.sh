@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Images: loading archives and proving what came out. An engine calls a load done in cases where the image is not usable
+# Images: loading archives and proving what came out. `docker load` exits 0 in cases where the image is not usable
 # (containerd store: unpacking failed, parent blobs missing), so only what the engine shows afterwards counts.
 
 # all_images_ready ID: prints the references that are missing.

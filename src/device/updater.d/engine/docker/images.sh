@@ -71,7 +71,7 @@ remove_trial() {
 }
 
 load_archive() {
-  engine_load "$1"
+  docker load -i "$1"
 }
 
 remove_image() {

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # The Docker engine, asked on its own socket. Its client is a program of 40 MB: it takes a second to start on a small board,
-# and longer from a card whose cached pages were just dropped. Where the client has more to say (starting, stopping, logs) it
-# is used. Answers are one line of JSON each; what is looked for in them are keys with their unescaped quotes, which
+# and longer from a card whose cached pages were just dropped. Where the client has more to say (loading, starting, stopping,
+# logs) it is used. Answers are one line of JSON each; what is looked for in them are keys with their unescaped quotes, which
 # no text within can hold.
 
 ENGINE_SOCKET=/var/run/docker.sock
@@ -18,12 +18,6 @@ engine_get() {
 # engine_change METHOD PATH [BODY]
 engine_change() {
   curl -sS --unix-socket "$ENGINE_SOCKET" -X "$1" -H 'Content-Type: application/json' ${3:+--data "$3"} "http://engine$2" 2>/dev/null
-}
-
-# engine_load ARCHIVE: what the engine says about it, in words.
-engine_load() {
-  curl -sS --unix-socket "$ENGINE_SOCKET" -X POST -H 'Content-Type: application/x-tar' -H 'Expect:' -T "$1" 'http://engine/images/load?quiet=1' 2>&1 |
-    sed -e 's/^{"stream":"\(.*\)\\n"}.*/\1/' -e 's/^{.*"\(error\)":"\(.*\)"}.*/\2/' -e 's/^{"message":"\(.*\)"}.*/\1/'
 }
 
 # engine_text KEY: the first text of that key in standard input.
