@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import type { Context } from '../context.ts';
 import { provisionCommand } from '../device/provision/programs.ts';
 import { imagesFolder, takeOver } from './drop-zone.ts';
+import { handOver, mostHandedOverBytes } from './hand-over.ts';
 import type { HostInventory } from '../device/inventory.ts';
 import { partialPaths, type RemoteFiles, type ResumableSource, type ResumableUpload, type TokenBucket } from '../host/ssh/connection.ts';
 import { digestOf } from '../oci/digest.ts';
@@ -17,6 +19,7 @@ import { sendableArchive, type OpenedImage, type PlannedImage, type UpdatePlan }
 import type { Transport } from './preflight.ts';
 import { pullImages } from './registry/pull.ts';
 import { followUpdater } from './rollout.ts';
+import type { BegunRun } from './watch/run-log.ts';
 
 interface PushInput {
   readonly context: Context;
@@ -41,16 +44,24 @@ interface ArchiveToSend {
 
 /** Brings a release onto a host, loaded and verified there, and starts nothing. */
 export function pushTasks(input: PushInput): Task[] {
-  const { context, device, release, plan } = input;
+  const { context, device, plan } = input;
   const kept = () => (plan.isKept ? 'is on the host already' : undefined);
+  let begun: BegunRun | undefined;
   return [
     ...(input.transport === 'registry' ? [pullTask(input)] : []),
-    { id: 'upload', title: `Upload ${plan.release}`, skip: kept, run: (report) => upload(input, report) },
+    {
+      id: 'upload',
+      title: `Upload ${plan.release}`,
+      skip: kept,
+      run: async (report) => {
+        begun = await upload(input, report);
+      },
+    },
     {
       id: 'load',
       title: 'Verify and load on the host',
       skip: () => (plan.current?.id === plan.release ? 'runs there already' : undefined),
-      run: (report) => followUpdater(context, device, ['prepare', release.manifest.id], report),
+      run: (report) => followUpdater(context, device, prepareVerb(plan), report, { begun }),
     },
   ];
 }
@@ -68,19 +79,23 @@ function pullTask({ context, device, plan, images, pace }: PushInput): Task {
 /**
  * Many things at once, in few round trips: on a long line these, and not the bytes, are what a small update takes. Nothing
  * looks at the upload before the updater does, so the order in which its files arrive does not matter; and that proves all of
- * it by checksums before anything is loaded, and brings it to the disk before anything else is done with it.
+ * it by checksums before anything is loaded, and brings it to the disk before anything else is done with it. A small upload
+ * and the start of the updater are even one command.
+ * @returns the updater's run, where it was started with the upload
  */
-async function upload(input: PushInput, report: TaskReport): Promise<void> {
+async function upload(input: PushInput, report: TaskReport): Promise<BegunRun | undefined> {
   const { device, release, plan, pace } = input;
   const { files } = device.connection;
   const target = path.posix.join(device.paths.incomingDirectory, plan.release);
   const archives = input.transport === 'registry' ? [] : await archivesToSend(input, input.context.signal);
   const small = await smallFiles(release, plan, archives);
+  const begun = await handOverAll(input, target, small, archives);
+  if (begun) return begun;
   const isNew = await makeRoom(device, target, small, archives);
   const begin = async (archive: ArchiveToSend) => ({ archive, upload: await files.resume(archive.source, path.posix.join(target, archive.path), { isNew }) });
-  const begun: { readonly archive: ArchiveToSend; readonly upload: ResumableUpload }[] = await Promise.all(archives.map(begin));
+  const uploads: { readonly archive: ArchiveToSend; readonly upload: ResumableUpload }[] = await Promise.all(archives.map(begin));
   const totalBytes = sum(archives.map(({ source }) => source.sizeBytes));
-  let otherBytes = sum(begun.map(({ upload: { doneBytes } }) => doneBytes));
+  let otherBytes = sum(uploads.map(({ upload: { doneBytes } }) => doneBytes));
   if (otherBytes > 0) {
     const text = `resumed at ${Math.floor((otherBytes / totalBytes) * 100)} %`;
     report.detail(text);
@@ -88,13 +103,26 @@ async function upload(input: PushInput, report: TaskReport): Promise<void> {
   }
   const others = Promise.all([...small].map(([name, content]) => files.writeFile(path.posix.join(target, name), content, { mode: 0o600, isProvenLater: true })));
   others.catch(() => {}); // awaited below, unless an archive fails first
-  for (const { archive, upload } of begun) {
+  for (const { archive, upload } of uploads) {
     otherBytes -= upload.doneBytes;
     const before = otherBytes;
     await upload.send({ mode: 0o600, pace, isProvenLater: true, onProgress: (doneBytes) => report.progress(before + doneBytes, totalBytes) });
     otherBytes += archive.source.sizeBytes;
   }
   await others;
+  return undefined;
+}
+
+function prepareVerb({ release }: UpdatePlan): readonly string[] {
+  return ['prepare', release];
+}
+
+/** Where all of it is small and no rate was asked for. */
+async function handOverAll({ device, plan, pace }: PushInput, target: string, small: ReadonlyMap<string, string | Buffer>, archives: readonly ArchiveToSend[]): Promise<BegunRun | undefined> {
+  const bytes = sum([...archives.map(({ source }) => source.sizeBytes), ...[...small.values()].map(({ length }) => length)]);
+  if (pace || bytes > mostHandedOverBytes) return undefined;
+  const contents = archives.map(async (archive) => [archive.path, await buffer(archive.source.read(0))] as const);
+  return handOver(device, target, new Map([...small, ...(await Promise.all(contents))]), prepareVerb(plan));
 }
 
 /** Folders, without what an earlier upload left that is of no use; whether there was none. */

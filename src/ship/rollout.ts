@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { Context } from '../context.ts';
 import { parseRolloutLogLine } from '../device/rollout-log.ts';
 import { ExitStatus, ShipError } from '../errors.ts';
@@ -7,26 +6,33 @@ import type { TaskReport } from '../tasks.ts';
 import type { Device } from './device.ts';
 import { keepWatching, type WatchOptions } from './watch/keep-watching.ts';
 import { resumedOutcome } from './watch/resumed-run.ts';
-import { followLog, notStartedStatus, RunLog, startAndFollow } from './watch/run-log.ts';
+import { followLog, newLogName, notStartedStatus, RunLog, startAndFollow, type BegunRun } from './watch/run-log.ts';
+
+export interface FollowOptions extends WatchOptions {
+  /** The verb was started with this already. */
+  readonly begun?: BegunRun | undefined;
+}
 
 /**
  * Starts a verb of the updater detached from this login and shows its log until it ends. From here on the host finishes by
  * itself, whatever happens to this side; a lost link is made anew, and the log goes on where it stopped.
  * @throws ShipError with the updater's own code; E_ROLLED_BACK (exit status 4) when the old release runs again; E_LINK_LOST
  */
-export async function followUpdater(context: Context, device: Device, args: readonly string[], report: TaskReport, options: WatchOptions = {}): Promise<void> {
+export async function followUpdater(context: Context, device: Device, args: readonly string[], report: TaskReport, { begun, ...options }: FollowOptions = {}): Promise<void> {
   context.signal.throwIfAborted();
   const { name } = device.host;
   const [verb = '', release = ''] = args;
-  const log = new RunLog(`${verb}-${Date.now()}-${randomBytes(4).toString('hex')}.log`, report);
+  const log = new RunLog(begun?.logName ?? newLogName(verb), report);
   const resumed = new Map<string, RunLog>();
   let started = false;
   let refusal: ShipError | undefined;
   const start = async (): Promise<number> => {
+    const first = begun;
+    begun = undefined;
     // The answer may get lost, so the run has a name from here: the updater starts it once.
     const answer = await startAndFollow(device, log, args, () => {
       started = true;
-    });
+    }, first);
     if (answer.exitCode < notStartedStatus) return answer.exitCode;
     throw (refusal = notStarted(name, { ...answer, exitCode: answer.exitCode - notStartedStatus }));
   };

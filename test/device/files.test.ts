@@ -12,8 +12,9 @@ const updater = path.resolve(import.meta.dirname, '../../src/device/updater');
 const scripts = deviceFiles().map(({ source }) => source).filter((source) => source === updater || source.endsWith('.sh'));
 
 test('lays down the program, every part that it reads, and the unit that boots it', async (t) => {
-  const program = await readFile(updater, 'utf8');
-  const read = [...program.matchAll(/^ *\. "\$parts\/(\S+)"$/gm)].map(([, part]) => `${devicePaths.libraryDirectory}/updater.d/${part}`);
+  const program = (await Promise.all([updater, `${updater}.d/all.sh`].map((file) => readFile(file, 'utf8')))).join('\n');
+  const parts = [...program.matchAll(/^ *\. "\$parts\/(\S+)"$/gm)].flatMap(([, part = '']) => ['docker', 'none'].map((engine) => part.replace('$engine_kind', engine)));
+  const read = [...new Set(parts)].map((part) => `${devicePaths.libraryDirectory}/updater.d/${part}`);
   const targets = deviceFiles().map(({ target }) => target);
   t.deepEqual([...read, devicePaths.unit, devicePaths.updater].sort(), [...targets].sort());
   t.is(targets.at(-1), devicePaths.updater, 'the program comes last');

@@ -13,7 +13,7 @@ const parts = path.resolve(import.meta.dirname, '../../src/device/updater.d');
 async function withJournal(directory: string, script: string, shell: readonly string[] = ['dash']): Promise<string> {
   await mkdir(directory, { recursive: true });
   const code = `set -u; STATE_DIR=${directory}; SETTINGS_DIR=/x; TAB=$(printf '\\t'); TMPDIR=${directory}
-    for part in run/log rollout/journal release/plan; do . ${parts}/$part.sh; done
+    for part in run/log run/clock rollout/journal release/plan; do . ${parts}/$part.sh; done
     data_differs() { [ -e "$STATE_DIR/differs" ]; }
     show() { echo "$j_id $j_goal $j_state $j_next $j_from $j_snapshot $j_resumes [$j_changed]"; }
     log_line() { :; }; log_warning() { :; }

@@ -12,10 +12,10 @@ verb_inventory() {
   key_value updater "$version"
   key_value machine "$(uname -m)"
   device_platforms | while IFS= read -r platform; do key_value platform "$platform"; done
-  report_engine
   report_releases
   report_refusals
   key_value free "$(free_bytes "$STATE_DIR")"
+  report_engine
   report_images
 }
 

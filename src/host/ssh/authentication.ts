@@ -10,7 +10,10 @@ import ssh2, {
 import { ExitStatus, ShipError } from '../../errors.ts';
 import type { SshSettings } from './config.ts';
 
-/** What is offered to the host, in ssh's order: nothing, the agent's keys, key files. Passwords are never asked for. */
+/**
+ * What is offered to the host: the agent's keys, key files, and at last nothing, as ssh does at first; where a key is what counts
+ * that would cost a round trip. Passwords are never asked for.
+ */
 export class Authentication {
   readonly #settings: SshSettings;
   readonly #methods: readonly AnyAuthMethod[];
@@ -28,7 +31,7 @@ export class Authentication {
 
   static async prepare(settings: SshSettings): Promise<Authentication> {
     const username = settings.user;
-    const methods: AnyAuthMethod[] = [{ type: 'none', username }];
+    const methods: AnyAuthMethod[] = [];
     const notes: string[] = [];
     const identities = await Promise.all(settings.identityFiles.map(readIdentity));
 
@@ -49,6 +52,7 @@ export class Authentication {
         notes.push(`not ${file}: ${problem}`);
       }
     }
+    methods.push({ type: 'none', username });
     return new Authentication(settings, methods, notes, encryptedFile);
   }
 

@@ -5,6 +5,7 @@ import type { HostAddress } from './address.ts';
 import type { HostKeyPolicy } from './host-key.ts';
 import { logIn } from './login.ts';
 import { CommandRunner, type RemoteRunOptions } from './command/remote-command.ts';
+import { WaitingShell } from './command/waiting-shell.ts';
 import { type RemoteFiles, SftpFiles } from './sftp/files.ts';
 import { serveThroughTunnel, type TunnelHandler, type TunnelServer } from './tunnel/http-server.ts';
 
@@ -45,8 +46,8 @@ export interface ConnectOptions extends HostKeyPolicy {
   /** Nobody is root there: what else runs by sudo is run as the login user. */
   readonly withoutRoot?: boolean;
   /**
-   * A command of the login user's that is asked in one breath with who that is, and SFTP is opened meanwhile: on a long line
-   * each of these alone would cost two or three round trips.
+   * A command of the login user's that is asked in one breath with who that is; SFTP is opened meanwhile, and a shell for the
+   * command that comes next: on a long line each of these alone would cost two or three round trips.
    */
   readonly first?: readonly string[];
 }
@@ -62,8 +63,9 @@ export async function connect(context: Context, host: HostAddress, options: Conn
   try {
     const files = new SftpFiles(session, (file) => sha256(commands, file));
     if (options.first) files.open();
+    const waiting = options.first ? new WaitingShell(session.ssh) : undefined;
     const { user, uid, first } = await whoAmI(new CommandRunner(context, session, '', 0), session.name, options.first);
-    const commands = new CommandRunner(context, session, user, options.withoutRoot ? 0 : uid);
+    const commands = new CommandRunner(context, session, user, options.withoutRoot ? 0 : uid, waiting);
     return {
       name: session.name,
       user,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { parseRolloutLogLine, type RolloutLogLine, type RolloutState } from '../../device/rollout-log.ts';
 import type { RunResult } from '../../host/process.ts';
 import type { TaskReport } from '../../tasks.ts';
@@ -91,22 +92,32 @@ export async function followLog(device: Device, log: RunLog): Promise<number> {
 /** Added to the exit status of a start that failed. */
 export const notStartedStatus = 200;
 /** Any status of a start fits: 126 and 127 are those of a shell that finds no updater. */
-const startScript = `log=$1; shift; "$0" start "log=$log" "$@" || exit $((${notStartedStatus} + $? % 100)); exec "$0" follow "$log"`;
-const startStatuses = [1, 2, 3, 26, 27].map((status) => notStartedStatus + status);
+export const startScript = `log=$1; shift; "$0" start "log=$log" "$@" || exit $((${notStartedStatus} + $? % 100)); exec "$0" follow "$log"`;
+export const runStatuses = [1, 2, 3, 4, 126, 127, ...[1, 2, 3, 26, 27].map((status) => notStartedStatus + status)];
+
+/** A run that was started already, by the command that brought what it works on. */
+export interface BegunRun {
+  readonly logName: string;
+  /** Gives what was printed until now, then the rest; settles like `startAndFollow`. */
+  readonly follow: (onLine: (line: string) => void) => Promise<RunResult>;
+}
 
 /**
  * Starts a run and shows its log to its end, in one command: each more would cost round trips. Can be repeated: a run that has
  * begun under the name of this log is not begun again.
+ * @param begun the same, started already
  * @returns with the exit status of the run, or with `notStartedStatus` and more
  */
-export async function startAndFollow({ connection, paths }: Device, log: RunLog, args: readonly string[], onStarted: () => void): Promise<RunResult> {
-  return connection.run(['sh', '-c', startScript, paths.updater, log.name, ...args], {
-    sudo: true,
-    expect: [1, 2, 3, 4, 126, 127, ...startStatuses],
-    onLine: (text) => {
-      // What `start` itself says.
-      if (text === log.name) onStarted();
-      else log.take(text);
-    },
-  });
+export async function startAndFollow({ connection, paths }: Device, log: RunLog, args: readonly string[], onStarted: () => void, begun?: BegunRun): Promise<RunResult> {
+  const onLine = (text: string) => {
+    // What `start` itself says.
+    if (text === log.name) onStarted();
+    else log.take(text);
+  };
+  if (begun) return begun.follow(onLine);
+  return connection.run(['sh', '-c', startScript, paths.updater, log.name, ...args], { sudo: true, expect: runStatuses, onLine });
+}
+
+export function newLogName(verb: string): string {
+  return `${verb}-${Date.now()}-${randomBytes(4).toString('hex')}.log`;
 }

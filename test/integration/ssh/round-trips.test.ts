@@ -14,8 +14,8 @@ import { runTasks } from '../../../src/tasks.ts';
 
 /** What runs at the same time must not look as if one followed the other. */
 const roundTripMs = 100;
-/** The login takes six of them without TCP's own, and each command two. */
-const mostRoundTrips = 24;
+/** The login takes five of them without TCP's own, what is asked with it two, and all that follows one or two. */
+const mostRoundTrips = 16;
 
 test('a push over a long line takes few round trips', async (t) => {
   t.timeout(120_000);

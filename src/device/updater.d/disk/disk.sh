@@ -5,14 +5,14 @@
 # read_only_state: what the kernel says where the state cannot be written because its file system is read-only. Asked by
 # writing: one that was made read-only by an error still calls itself writable.
 read_only_state() {
-  written=$({ mkdir -p "$STATE_DIR" && touch "$STATE_DIR/.write-test"; } 2>&1) && { rm -f "$STATE_DIR/.write-test"; return 1; }
+  written=$({ [ -d "$STATE_DIR" ] || mkdir -p "$STATE_DIR"; : >"$STATE_DIR/.write-test"; } 2>&1) && { rm -f "$STATE_DIR/.write-test"; return 1; }
   case $written in *'Read-only file system'*) printf '%s' "$STATE_DIR" ;; *) return 1 ;; esac
 }
 
 # Before there is a log: the lines go to whoever asked.
 refuse_read_only_state() {
   read_only_state >/dev/null || return 0
-  now=$(date +%s)
+  read_date
   printf '%s\terror\tE_READ_ONLY\t%s is read-only, so nothing was begun: look for I/O errors in dmesg; a failing card is made read-only\n' "$now" "$STATE_DIR"
   printf '%s\tend\t3\n' "$now"
   exit 3

@@ -76,19 +76,25 @@ image_whole() {
 samples_lie_in_folders() {
   sample_folders "$1" >"$scratch/folders"
   : >"$scratch/sample-sums"
+  set --
   while IFS=$TAB read -r _ sample_path _ sample_sum; do
-    sample_file=$(in_top_folder) && dd if="$sample_file" iflag=nocache count=0 status=none 2>/dev/null || return 1
+    find_in_folders || return 1
+    set -- "$@" "$sample_file"
     printf '%s  %s\n' "$sample_sum" "$sample_file" >>"$scratch/sample-sums"
   done <"$scratch/samples"
+  # A symbolic link on the way could lead out of the image.
+  [ "$(readlink -f "$@")" = "$(printf '%s\n' "$@")" ] || return 1
+  for sample_file in "$@"; do
+    dd if="$sample_file" iflag=nocache count=0 status=none 2>/dev/null || return 1
+  done
   sha256sum --check --strict --status "$scratch/sample-sums" 2>/dev/null
 }
 
-# A symbolic link on the way could lead out of the image.
-in_top_folder() {
+# find_in_folders: sets sample_file, in the top one that has it.
+find_in_folders() {
   while IFS= read -r folder; do
-    [ -f "$folder/$sample_path" ] || continue
-    [ "$(readlink -f "$folder/$sample_path")" = "$folder/$sample_path" ] && printf '%s' "$folder/$sample_path"
-    return
+    sample_file=$folder/$sample_path
+    [ ! -f "$sample_file" ] || return 0
   done <"$scratch/folders"
   return 1
 }

@@ -94,11 +94,12 @@ journal_write() {
 
 # It takes the place of the one before the last: on a full disk there is still room for that.
 write_journal() {
+  read_date
   [ ! -f "$JOURNAL.last" ] || mv -f "$JOURNAL.last" "$JOURNAL.new"
   {
     printf 'format\t1\nid\t%s\ngoal\t%s\nstate\t%s\nnext\t%s\n' "$j_id" "$j_goal" "$j_state" "$j_next"
     printf 'from\t%s\nchanged\t%s\nsnapshot\t%s\nrestore\t%s\n' "$j_from" "$j_changed" "$j_snapshot" "$j_restore"
-    printf 'placed\t%s\nrename\t%s\nresumes\t%s\ncode\t%s\ntime\t%s\n' "$j_placed" "$j_rename" "$j_resumes" "$j_code" "$(date +%s)"
+    printf 'placed\t%s\nrename\t%s\nresumes\t%s\ncode\t%s\ntime\t%s\n' "$j_placed" "$j_rename" "$j_resumes" "$j_code" "$now"
   } >"$JOURNAL.new" &&
     sync "$JOURNAL.new" && { [ ! -f "$JOURNAL" ] || ln -f "$JOURNAL" "$JOURNAL.last"; } &&
     mv -f "$JOURNAL.new" "$JOURNAL" && sync "$STATE_DIR"

@@ -7,6 +7,12 @@ read_uptime() {
   IFS='. ' read -r uptime_now _ </proc/uptime
 }
 
+# Sets now, the date in seconds: the clock is asked once in a second, by whoever does not call this in a subshell.
+read_date() {
+  read_uptime
+  [ "$uptime_now" = "${date_read_at:-}" ] || { now=$(date +%s) date_read_at=$uptime_now; }
+}
+
 monotonic_seconds() {
   read_uptime
   printf '%s' "$uptime_now"

@@ -41,13 +41,13 @@ take_lock() {
   # processes of a run can be told from others.
   exec 9>&7 7>&-
   lock_is_ours=yes
-  read_uptime
+  read_date
   {
     printf 'owner\t%s\n' "$(operator)"
     printf 'run\t%s\n' "$1"
     printf 'pid\t%s\n' "$$"
     printf 'boot\t%s\n' "$(boot_id)"
-    printf 'time\t%s\n' "$(date +%s)"
+    printf 'time\t%s\n' "$now"
     printf 'uptime\t%s\n' "$uptime_now"
     printf 'log\t%s\n' "$log_name"
   } >"$LOCK_FILE"

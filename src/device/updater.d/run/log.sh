@@ -19,7 +19,8 @@ one_line() {
 
 # The log file is the truth; standard output may be a session that died long ago.
 log_line() {
-  line=$(printf '%s\t%s' "$(date +%s)" "$1")
+  read_date
+  line=$now$TAB$1
   printf '%s\n' "$line" >&8
   printf '%s\n' "$line" 2>/dev/null || :
   heartbeat

@@ -5,8 +5,8 @@
 # The log stays locked (flock) for as long as its writer lives: so `follow` knows a log whose writer was killed.
 run_logged() {
   run=$*
-  refuse_read_only_state
-  make_state_directories
+  # `start`, which chose the log, has done this already.
+  [ -n "${PROSE_SHIP_LOG:-}" ] || { refuse_read_only_state && make_state_directories; }
   log_name=${PROSE_SHIP_LOG:-$(new_log_name "$1")}
   exec 8>>"$LOG_DIR/$log_name"
   flock 8
@@ -58,7 +58,6 @@ catch_signals() {
 }
 
 make_state_directories() {
-  mkdir -p "$STATE_DIR/releases" "$STATE_DIR/secrets" "$STATE_DIR/snapshots" "$STATE_DIR/log" "$STATE_DIR/files"
+  mkdir -p "$STATE_DIR/releases" "$STATE_DIR/secrets" "$STATE_DIR/snapshots" "$STATE_DIR/log" "$STATE_DIR/files" "${HEARTBEAT_FILE%/*}"
   chmod 755 "$STATE_DIR" "$STATE_DIR/files"
-  mkdir -p "${HEARTBEAT_FILE%/*}"
 }

@@ -7,6 +7,7 @@ import { OutputCollector, keptBytes, processMarker } from './output.ts';
 import { quoteCommand } from './quote.ts';
 import type { Session } from '../session.ts';
 import { streamCommand } from './stream-command.ts';
+import type { WaitingShell, WaitingShellOptions } from './waiting-shell.ts';
 import { abortReason, throwIfAborted } from '../transport.ts';
 
 export interface RemoteRunOptions extends RunOptions {
@@ -48,13 +49,16 @@ export class CommandRunner {
   readonly #session: Session;
   readonly #user: string;
   readonly #uid: number;
+  readonly #waiting: WaitingShell | undefined;
   #sudoWorks: Promise<void> | undefined;
 
-  constructor(context: Context, session: Session, user: string, uid: number) {
+  /** @param waiting takes the first command that it can */
+  constructor(context: Context, session: Session, user: string, uid: number, waiting?: WaitingShell) {
     this.#context = context;
     this.#session = session;
     this.#user = user;
     this.#uid = uid;
+    this.#waiting = waiting;
   }
 
   async run(command: readonly string[], options: RemoteRunOptions = {}): Promise<RunResult> {
@@ -118,7 +122,7 @@ export class CommandRunner {
     };
     const execution = options.output
       ? streamCommand(this.#session.client, line, { ...channelOptions, output: options.output })
-      : this.#session.ssh.execCommand(line, { ...channelOptions, onStdout: (chunk) => collector.add('stdout', chunk) });
+      : this.#start(line, { ...channelOptions, onStdout: (chunk) => collector.add('stdout', chunk) });
     options.output?.once('error', (error) => ending.abort(error));
     const end = new Promise<never>((_, reject) => {
       ending.signal.addEventListener('abort', () => {
@@ -140,6 +144,10 @@ export class CommandRunner {
       signal.removeEventListener('abort', onAbort);
       input?.destroy();
     }
+  }
+
+  #start(line: string, options: WaitingShellOptions): ReturnType<WaitingShell['run']> {
+    return this.#waiting?.isReadyFor(line) ? this.#waiting.run(line, options) : this.#session.ssh.execCommand(line, options);
   }
 
   /** A channel of a lost connection closes like one whose command has ended, only without an exit status. */

@@ -11,9 +11,11 @@ record_layers() {
   grep -o '"Layers":\[[^]]*\]' | sed 's/^"Layers":\[//; s/\]$//; s/"//g'
 }
 
-# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers. $scratch/record then tells more of it.
+# image_ready REFERENCE DIFFIDS: the engine has it with exactly these layers. $scratch/record then tells more of it: what the
+# engine knows about it, and what it lists under that name.
 image_ready() {
-  image_record "$1" >"$scratch/record"
+  engine_get "/images/$1/json" "/images/json?filters=%7B%22reference%22%3A%5B%22$1%22%5D%7D" >"$scratch/record"
+  recorded=$1
   [ "$(record_layers <"$scratch/record")" = "$2" ]
 }
 
@@ -37,9 +39,10 @@ content_store() {
   printf '%s' "$blobs"
 }
 
-# The engine lists it, too: on the containerd store an image may be found by its name and yet miss blobs.
+# The engine lists the image that was asked about last, too: on the containerd store an image may be found by its name and yet
+# miss blobs.
 image_listed() {
-  engine_get "/images/json?filters=%7B%22reference%22%3A%5B%22$1%22%5D%7D" | grep -qF -e "\"$1\""
+  sed 1d "$scratch/record" | grep -qF -e "\"$1\""
 }
 
 # A container can be made of it: the containerd store shows images whose layers were never unpacked.
@@ -88,7 +91,8 @@ remove_nameless_images() {
 
 # sample_folders REFERENCE: where its files lie in folders, the top one first; overlay2 keeps each layer as one.
 sample_folders() {
-  image_record "$1" >"$scratch/record"
+  # Right after it was loaded it has been asked about.
+  [ "${recorded:-}" = "$1" ] || { image_record "$1" >"$scratch/record" && recorded=$1; }
   engine_text UpperDir <"$scratch/record"
   engine_text LowerDir <"$scratch/record" | tr ':' '\n'
 }

@@ -4,9 +4,13 @@
 # Somebody at the end of a long line waits for this: what does not depend on each other is asked at the same time.
 ask_engine() {
   compose_version >"$scratch/compose" &
+  engine_get /info >"$scratch/engine-info" &
+  image_records >"$scratch/images" &
 }
 
+# After ask_engine.
 report_engine() {
+  wait
   engine_found=$(engine_version)
   if [ -z "$engine_found" ]; then
     printf 'updater: the Docker engine does not answer: %s\n' "$(docker info 2>&1 >/dev/null | tail -n 1)" >&2
@@ -16,7 +20,6 @@ report_engine() {
   case $(engine_info) in *'["driver-type","io.containerd.snapshotter'*) store=containerd ;; esac
   key_value engine "$engine_found"
   key_value store "$store"
-  wait
   key_value compose "$(cat "$scratch/compose")"
 }
 
@@ -26,21 +29,24 @@ report_images() {
   report_chains "$store" "$root"
 }
 
-# report_chains STORE ROOT: one line for each name of each image: the layers that an archive for this device may leave out. All
-# images are asked about in one call; one that vanishes meanwhile costs only its own line.
-report_chains() {
-  store=$1 root=$2
+# All images are asked about in one call; one that vanishes meanwhile costs only its own line.
+image_records() {
   # shellcheck disable=SC2046
   set -- $(engine_get /images/json | grep -o '"Id":"sha256:[^"]*"' | sort -u | sed 's/^"Id":"/\/images\//; s/"$/\/json/')
-  [ $# -gt 0 ] || return 0
-  engine_get "$@" | awk '
+  [ $# -eq 0 ] || engine_get "$@"
+}
+
+# report_chains STORE ROOT: one line for each name of each image: the layers that an archive for this device may leave out.
+report_chains() {
+  store=$1 root=$2
+  awk '
     function list(key,   text) {
       if (!match($0, "\"" key "\":\\[[^]]*\\]")) return ""
       text = substr($0, RSTART, RLENGTH)
       gsub(/^[^[]*\[|\]$|"/, "", text)
       return text
     }
-    /^\{"Id":"/ { names = list("RepoTags"); gsub(/,/, " ", names); print list("Layers") "\t" names "\t" substr($0, 8, 71) }' >"$scratch/chains"
+    /^\{"Id":"/ { names = list("RepoTags"); gsub(/,/, " ", names); print list("Layers") "\t" names "\t" substr($0, 8, 71) }' "$scratch/images" >"$scratch/chains"
   while IFS= read -r line; do
     chain=${line%%"$TAB"*}
     names=${line#*"$TAB"}

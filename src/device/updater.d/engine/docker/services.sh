@@ -24,8 +24,10 @@ engine_is_up() {
   [ "$(engine_get /_ping)" = OK ]
 }
 
+# What it tells of itself then holds for the rest of the run (engine_info).
 engine_answers() {
-  engine_is_up || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
+  engine_get /info >"$scratch/engine-info"
+  [ -n "$(engine_version)" ] || log_error E_ENGINE "the Docker engine does not answer: $(docker info 2>&1 | tail -n 1)"
 }
 
 engine_version() {
@@ -168,15 +170,4 @@ check_ports() {
 # What tar does with the owners that a backup names.
 tar_owner() {
   printf -- '--same-owner'
-}
-
-# has_unit_manager: whether runs can be units of their own, and run_as_unit UNIT OPTIONS -- COMMAND... makes one.
-has_unit_manager() {
-  [ -d /run/systemd/system ]
-}
-
-run_as_unit() {
-  unit_name=$1
-  shift
-  systemd-run --quiet --collect --unit="$unit_name" --property=After=docker.service --property=OOMPolicy=continue "$@"
 }

@@ -22,7 +22,9 @@ engine_change() {
 
 # engine_text KEY: the first text of that key in standard input.
 engine_text() {
-  grep -o "\"$1\":\"[^\"]*\"" | head -n 1 | cut -d '"' -f 4
+  awk -v key="\"$1\":\"" '
+    { at = index($0, key) }
+    at { text = substr($0, at + length(key)); print substr(text, 1, index(text, "\"") - 1); exit }'
 }
 
 # What does not change while a run lasts is asked once.
