@@ -98,7 +98,8 @@ export function testCards(platformText: string): void {
 
   test.serial('power that fails at the commit of a first boot leaves the release running', async (t) => {
     t.timeout(hour);
-    await device.destroy();
+    // Alone, with --match, there is no other yet.
+    await (device as BootedDevice | undefined)?.destroy();
     device = await boot(t, image);
     t.log(`cut at '${await cutAtState(device, first.id, 'gated')}'`);
     await device.powerOn();
@@ -155,7 +156,6 @@ export function testCards(platformText: string): void {
 
   test.serial('images that come as archives are loaded by the first boot', async (t) => {
     t.timeout(2 * hour);
-    // Alone, with --match, there is no other yet.
     await (device as BootedDevice | undefined)?.destroy();
     device = await boot(t, await bakeCard(site, first.directory, 'archive'));
     await healthy(t, first);
