@@ -5,8 +5,8 @@ import type { TaskReport } from '../../tasks.ts';
 import type { Device } from '../device.ts';
 import { followLog, RunLog } from './run-log.ts';
 
-/** How long the next run or boot of a host may take to begin. */
-const beginsWithinMs = 60_000;
+/** How long the next run or boot of a host may take to begin: a small board answers SSH long before its engine is up. */
+const beginsWithinMs = 5 * 60_000;
 const lookEveryMs = 2_000;
 
 export interface KilledRun {
